@@ -1,0 +1,1 @@
+"""The Django application that the samples on the pages belong to."""

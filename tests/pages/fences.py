@@ -1,0 +1,194 @@
+"""A pytest plugin that proves every fenced block in ``docs/``.
+
+Each block becomes one test item, named by page and line. Its language says how it is proven; a
+block in a language without a proof fails. Blocks of one page run in order and share their names.
+
+    python      runs
+    pycon       runs, and what it prints must be what the page shows (... stands for any text)
+    console     the lines after $ run in bash in an empty folder of the page; a command with
+                output below it must print that, one without must succeed
+    json yaml toml graphql      parses; a known file name in title="…" is held to its schema
+    dockerfile  passes hadolint
+
+A block that only quotes a file (--8<--) is proven by what tests the file.
+"""
+
+from __future__ import annotations
+
+import doctest
+import json
+import os
+import re
+import subprocess
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import graphql
+import yaml
+from sybil import Document, Example, Region, Sybil
+from sybil.evaluators.doctest import DocTestEvaluator, OutputChecker
+from sybil.evaluators.python import PythonEvaluator
+from sybil.parsers.abstract.doctest import DocTestStringParser
+from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
+
+from tests.pages.project import PageProject
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FLAGS = doctest.ELLIPSIS | doctest.REPORT_NDIFF
+QUOTE_ONLY = re.compile(r'\A(\s*(-+8<-+ ".+"|# \.\.\.)\s*)+\Z')
+SCHEMAS = {
+    "compose.yaml": "vendor.compose-spec",
+    ".github/workflows/": "vendor.github-workflows",
+    ".github/dependabot.yml": "vendor.dependabot",
+}
+
+run_python = PythonEvaluator()
+run_session = DocTestEvaluator(FLAGS)
+fences = RawFencedCodeBlockLexer(re.compile(r"[ ]*(?P<language>[\w+-]*)(?P<options>[^\n]*)\n"))
+
+
+def project_of(example: Example) -> PageProject:
+    """Return the project that the samples of the example's page share."""
+    project = example.namespace["project"]
+    assert isinstance(project, PageProject)
+    return project
+
+
+def in_project(evaluator: Callable[[Example], str | None]) -> Callable[[Example], str | None]:
+    """Return ``evaluator``, made to run in the namespace of the page's project."""
+
+    def evaluate(example: Example) -> str | None:
+        project, shared = project_of(example), example.namespace
+        example.namespace = project.namespace
+        try:
+            result = evaluator(example)
+            project.settle()
+        finally:
+            example.namespace = shared
+        return result
+
+    return evaluate
+
+
+def console_commands(source: str) -> Iterator[tuple[str, str]]:
+    """Yield each command of a console block with the output shown below it."""
+    for part in re.split(r"^\$ ", source, flags=re.MULTILINE)[1:]:
+        lines = part.splitlines(keepends=True)
+        last = next(n for n, line in enumerate(lines) if not line.rstrip("\n").endswith("\\"))
+        yield "".join(lines[: last + 1]), "".join(lines[last + 1 :]).strip("\n")
+
+
+def run_console(example: Example) -> str | None:
+    """Run the commands of a console block; return what differs from the page, if anything does."""
+    folder = example.namespace["folder"].name
+    environment = {
+        "PATH": f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
+        "HOME": folder,
+        "LC_ALL": "C.UTF-8",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_AUTHOR_NAME": "Learner", "GIT_AUTHOR_EMAIL": "learner@example.com", "GIT_AUTHOR_DATE": "2026-11-22T09:00Z",
+        "GIT_COMMITTER_NAME": "Learner", "GIT_COMMITTER_EMAIL": "learner@example.com", "GIT_COMMITTER_DATE": "2026-11-22T09:00Z",
+        **{name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "HTTP"))},
+    }
+    commands = list(console_commands(example.parsed))
+    if not commands:
+        return "a console block holds at least one line that starts with $"
+    end = "--- end of output, status "
+    script = "git config --global init.defaultBranch main\n" + "".join(f"{command}\necho \"\n{end}$?\"\n" for command, _ in commands)
+    run = subprocess.run(
+        ["bash"], input=script, cwd=folder, env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False,
+    )
+    outputs = re.split(rf"\n?{re.escape(end)}(\d+)\n", run.stdout)
+    for (command, shown), got, status in zip(commands, outputs[::2], outputs[1::2], strict=False):
+        got = got.strip("\n")
+        if shown:
+            if not OutputChecker().check_output(shown + "\n", got + "\n", FLAGS):
+                return f"$ {command}prints\n{got}\nand the page shows\n{shown}"
+        elif status != "0":
+            return f"$ {command}ends with status {status} and prints\n{got}"
+    return None
+
+
+def parse(language: str) -> Callable[[Example], str | None]:
+    """Return an evaluator that parses a block in a data language, and holds it to a schema."""
+    parsers: dict[str, Callable[[str], Any]] = {
+        "json": json.loads, "yaml": yaml.safe_load, "toml": tomllib.loads, "graphql": graphql.parse,
+    }  # fmt: skip
+
+    def evaluate(example: Example) -> str | None:
+        parsers[language](str(example.parsed))
+        title = re.search(r'title="([^"]+)"', example.region.lexemes["options"])
+        schema = next((SCHEMAS[name] for name in SCHEMAS if title and title[1].startswith(name)), None)
+        if schema:
+            return checked(example, ["check-jsonschema", "--builtin-schema", schema], f"block.{language}")
+        return None
+
+    return evaluate
+
+
+def lint_dockerfile(example: Example) -> str | None:
+    """Return what hadolint has to say of a Dockerfile."""
+    return checked(example, ["hadolint", "--no-color"], "Dockerfile")
+
+
+def checked(example: Example, command: list[str], name: str) -> str | None:
+    """Write the block to a file, run a checker on it, and return its findings."""
+    file = Path(example.namespace["folder"].name) / name
+    file.write_text(str(example.parsed), encoding="utf-8")
+    run = subprocess.run(
+        [str(ROOT / ".venv/bin" / command[0]), *command[1:], str(file)], capture_output=True, text=True, check=False
+    )
+    return (run.stdout + run.stderr) if run.returncode else None
+
+
+def unproven(example: Example) -> str:
+    """Refuse a block that nothing proves."""
+    language = example.region.lexemes["language"] or "no language"
+    return f"{example.path}:{example.line}: nothing proves a block in {language}; use one of {', '.join(EVALUATORS)}"
+
+
+EVALUATORS: dict[str, Callable[[Example], str | None]] = {
+    "python": in_project(run_python),
+    "pycon": in_project(run_session),
+    "console": run_console,
+    "dockerfile": lint_dockerfile,
+    **{language: parse(language) for language in ("json", "yaml", "toml", "graphql")},
+}
+
+
+def regions(document: Document) -> Iterator[Region]:
+    """Yield every fenced block of a page, with what proves it."""
+    for region in fences(document):
+        source = region.lexemes["source"]
+        language = region.lexemes["language"]
+        if QUOTE_ONLY.match(source):
+            continue
+        if language == "pycon":
+            for part in DocTestStringParser(in_project(run_session))(source, document.path):  # type: ignore[arg-type]
+                part.adjust(region, source)
+                yield part
+            continue
+        region.parsed = source
+        region.evaluator = EVALUATORS.get(language, unproven)
+        yield region
+
+
+def set_up(namespace: dict[str, Any]) -> None:
+    """Give a page its project and its empty folder."""
+    namespace["project"] = PageProject()
+    namespace["folder"] = tempfile.TemporaryDirectory(prefix="nexus-page-")
+
+
+def tear_down(namespace: dict[str, Any]) -> None:
+    """Take both away again."""
+    namespace.pop("project").close()
+    namespace.pop("folder").cleanup()
+
+
+pytest_collect_file = Sybil(
+    parsers=[regions], path=str(ROOT / "docs"), pattern="**/*.md", setup=set_up, teardown=tear_down
+).pytest()
