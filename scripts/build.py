@@ -21,16 +21,22 @@ from pathlib import Path
 # The theme prints a banner about MkDocs 2 unless this is set before it is imported.
 os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")
 
+from typing import TYPE_CHECKING
+
 import yaml
 from mkdocs.commands.build import build as mkdocs_build
 from mkdocs.config import load_config
-from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import Abort, MkDocsException
 from pymdownx.snippets import SnippetMissingError
 
 from scripts.pages import ROOT, Problem, blank_code, line_of, problems
 
-LINK = re.compile(r"Doc file '(?P<page>[^']+)' contains an? (?P<kind>[\w ]*?)link '(?P<url>[^']*)'(?P<rest>.*)", re.DOTALL)
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+
+LINK = re.compile(
+    r"Doc file '(?P<page>[^']+)' contains an? (?P<kind>[\w ]*?)link '(?P<url>[^']*)'(?P<rest>.*)", re.DOTALL
+)
 SUGGESTION = re.compile(r"Did you mean '([^']+)'")
 OMITTED = re.compile(r"^  - (?P<page>\S+)$", re.MULTILINE)
 NAV_MISSING = re.compile(r"A reference to '(?P<page>[^']+)' is included in the 'nav' configuration")
@@ -102,7 +108,7 @@ class Collector(logging.Handler):
         message = record.getMessage()
         if match := LINK.search(message):
             self.problems.append(self.link(match))
-        elif "not included in the \"nav\" configuration" in message:
+        elif 'not included in the "nav" configuration' in message:
             for page in OMITTED.findall(message):
                 mend = "add it to `nav:` in mkdocs.yml, or delete it"
                 self.problems.append(Problem(f"docs/{page}", 1, "no navigation entry leads to this page", mend))
@@ -145,7 +151,7 @@ class Collector(logging.Handler):
 
     def config(self, message: str) -> None:
         """Add the problem of an ``mkdocs.yml`` that cannot be read."""
-        place = re.search(r"line (\d+)", message[message.rfind("mkdocs.yml"):])
+        place = re.search(r"line (\d+)", message[message.rfind("mkdocs.yml") :])
         what = " ".join(message.split())
         line = int(place[1]) if place else 1
         mend = "correct the YAML there: indentation, a missing colon, an unclosed quote"

@@ -1,6 +1,6 @@
 """Preview the site with live reload; a mistake in a page shows as a message, and serving goes on.
 
-    python -m scripts.serve --host 127.0.0.1 --port 8000
+python -m scripts.serve --host 127.0.0.1 --port 8000
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from types import FrameType
+from typing import TYPE_CHECKING
 
 from mkdocs.livereload import LiveReloadServer
 
 from scripts.build import Site, use_git_dates
 from scripts.pages import ROOT
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 WATCHED = ("docs", "includes", "overrides", "mkdocs.yml")
 
@@ -61,7 +64,7 @@ class Preview:
             self.server.watch(str(self.site.root / name))
         print(f"Serving on {self.url} (Ctrl+C stops it)", flush=True)
         try:
-            self.server.serve()
+            self.server.serve()  # type: ignore[no-untyped-call]
         except KeyboardInterrupt:
             print("Stopped.")
         finally:

@@ -22,9 +22,8 @@ import re
 import subprocess
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import graphql
 import yaml
@@ -35,6 +34,9 @@ from sybil.parsers.abstract.doctest import DocTestStringParser
 from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 
 from tests.pages.project import PageProject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FLAGS = doctest.ELLIPSIS | doctest.REPORT_NDIFF
@@ -89,18 +91,31 @@ def run_console(example: Example) -> str | None:
         "HOME": folder,
         "LC_ALL": "C.UTF-8",
         "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_AUTHOR_NAME": "Learner", "GIT_AUTHOR_EMAIL": "learner@example.com", "GIT_AUTHOR_DATE": "2026-11-22T09:00Z",
-        "GIT_COMMITTER_NAME": "Learner", "GIT_COMMITTER_EMAIL": "learner@example.com", "GIT_COMMITTER_DATE": "2026-11-22T09:00Z",
+        "GIT_AUTHOR_NAME": "Learner",
+        "GIT_AUTHOR_EMAIL": "learner@example.com",
+        "GIT_AUTHOR_DATE": "2026-11-22T09:00Z",
+        "GIT_COMMITTER_NAME": "Learner",
+        "GIT_COMMITTER_EMAIL": "learner@example.com",
+        "GIT_COMMITTER_DATE": "2026-11-22T09:00Z",
         **{name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "HTTP"))},
     }
     commands = list(console_commands(example.parsed))
     if not commands:
         return "a console block holds at least one line that starts with $"
     end = "--- end of output, status "
-    script = "git config --global init.defaultBranch main\n" + "".join(f"{command}\necho \"\n{end}$?\"\n" for command, _ in commands)
+    script = "git config --global init.defaultBranch main\n" + "".join(
+        f'{command}\necho "\n{end}$?"\n' for command, _ in commands
+    )
     run = subprocess.run(
-        ["bash"], input=script, cwd=folder, env=environment,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False,
+        ["bash"],
+        input=script,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
     )
     outputs = re.split(rf"\n?{re.escape(end)}(\d+)\n", run.stdout)
     for (command, shown), got, status in zip(commands, outputs[::2], outputs[1::2], strict=False):
@@ -190,5 +205,5 @@ def tear_down(namespace: dict[str, Any]) -> None:
 
 
 pytest_collect_file = Sybil(
-    parsers=[regions], path=str(ROOT / "docs"), pattern="**/*.md", setup=set_up, teardown=tear_down
+    parsers=[regions], path=str(ROOT / "docs"), pattern="*.md", setup=set_up, teardown=tear_down
 ).pytest()

@@ -1,0 +1,53 @@
+// Runs before the theme's bundle, once per full page load.
+{
+  const search = document.getElementById("__search")
+  const drawer = document.getElementById("__drawer")
+  const menu = document.querySelector("header [for=__drawer]")
+
+  // The theme asks for the search index on every full page load. Hold the request back until the
+  // reader turns to search, or comes from a search result with words to highlight. If a later
+  // theme asks in another way, the index is fetched at once again, and nothing breaks.
+  const wanted = /[?&][qh]=/.test(location.search)
+    ? Promise.resolve()
+    : new Promise((resolve) => search.addEventListener("change", resolve, { once: true }))
+  const { open, send } = XMLHttpRequest.prototype
+  XMLHttpRequest.prototype.open = function (method, url, ...rest) {
+    open.call(this, method, url, ...rest)
+    if (String(url).endsWith("search/search_index.json"))
+      this.send = (body) => wanted.then(() => send.call(this, body))
+  }
+
+  // The drawer is a check box with labels: say whether it is open, and close it with Escape.
+  drawer.addEventListener("change", () => menu.setAttribute("aria-expanded", drawer.checked))
+
+  addEventListener("keydown", (event) => {
+    const label = event.target.closest?.("label[tabindex]")
+    if (event.key === "Escape" && drawer.checked) {
+      drawer.click()
+      menu.focus()
+    } else if (event.key === "k" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault()
+      document.querySelector("[data-md-component=search-query]").focus()
+    } else if (event.key === " " && label) {
+      event.preventDefault()
+      label.click()
+    } else if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && !search.checked) {
+      // WCAG 2.1.4: one letter alone must not jump to another page or into the search.
+      event.stopImmediatePropagation()
+    }
+  }, true)
+
+  // The theme makes a navigation landmark of every copy button.
+  addEventListener("load", () => document$.subscribe(() => {
+    for (const nav of document.querySelectorAll(".md-code__nav")) nav.role = "none"
+  }))
+
+  // Copying a session leaves out its prompts and its output.
+  addEventListener("click", (event) => {
+    const session = event.target.closest?.("[data-md-type=copy]")?.closest(".language-pycon, .language-console")
+    if (!session) return
+    const code = session.querySelector("code").cloneNode(true)
+    code.querySelectorAll(".gp, .go, .gt, .gr").forEach((part) => part.remove())
+    session.dataset.copy = code.textContent.replace(/\n\s*\n/g, "\n").trim()
+  }, true)
+}

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Install what a command needs, once.
+#
+#   scripts/install.sh site      .venv with what builds and serves the site
+#   scripts/install.sh tests     .venv with what the tests need, and the Node packages
+#   scripts/install.sh system    Chromium, for the browser tests
+#
+# PYTHON names the interpreter for .venv (python3). Prints one line and fails if it cannot go on.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+
+fail() {
+    echo "$*" >&2
+    exit 1
+}
+
+# pip and npm are silent unless they fail.
+quietly() {
+    local log
+    log=$(mktemp)
+    if ! "$@" >"$log" 2>&1; then
+        cat "$log" >&2
+        rm -f "$log"
+        fail "This command failed: $*"
+    fi
+    rm -f "$log"
+}
+
+make_venv() {
+    command -v "$python" >/dev/null || fail "There is no $python. Install Python 3.11.5 or newer, or name one: make serve PYTHON=python3.13"
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11, 5))' ||
+        fail "Nexus needs Python 3.11.5 or newer, and $python is $("$python" -V 2>&1 | cut -d' ' -f2). Name another: make serve PYTHON=python3.13"
+    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+        fail "This Python cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv"
+    "$python" -m venv --clear .venv
+}
+
+# The lock that .venv was made from is kept in it: while the two are the same, there is nothing to do.
+install_python() {
+    local lock=$1 mark=.venv/installed-$1
+    if .venv/bin/python -c '' 2>/dev/null && cmp -s "$lock" "$mark"; then
+        return
+    fi
+    echo "Installing $lock into .venv (once)"
+    .venv/bin/python -c '' 2>/dev/null || make_venv
+    quietly .venv/bin/python -m pip install --require-hashes -r "$lock"
+    cp "$lock" "$mark"
+    # The tests' lock holds everything that the site's holds.
+    if [ "$lock" = requirements-dev.txt ]; then cp requirements.txt .venv/installed-requirements.txt; fi
+}
+
+install_node() {
+    if cmp -s package-lock.json node_modules/installed-package-lock.json; then
+        return
+    fi
+    echo "Installing package-lock.json into node_modules (once)"
+    quietly env PATH="$PWD/.venv/bin:$PATH" .venv/bin/npm ci --ignore-scripts --no-audit --no-fund
+    cp package-lock.json node_modules/installed-package-lock.json
+}
+
+# scripts/browser.py says which browsers will do.
+install_system() {
+    if .venv/bin/python -m scripts.browser >/dev/null; then
+        return
+    fi
+    local run=()
+    if [ "$(id -u)" -ne 0 ]; then
+        sudo -n true 2>/dev/null || fail "The browser tests need Chromium, and this user cannot install it. Install the package chromium."
+        run=(sudo -n)
+    fi
+    command -v apt-get >/dev/null || fail "The browser tests need Chromium. Install the package chromium, or Google Chrome."
+    echo "Installing chromium (once)"
+    quietly "${run[@]}" apt-get update -q
+    # Ubuntu's package is a stub that needs snapd; Playwright's own build does without.
+    if [ "$(. /etc/os-release && echo "$ID")" = ubuntu ]; then
+        quietly "${run[@]}" env "PLAYWRIGHT_BROWSERS_PATH=${PLAYWRIGHT_BROWSERS_PATH:-$HOME/.cache/ms-playwright}" .venv/bin/playwright install --with-deps chromium
+    else
+        quietly "${run[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends chromium
+    fi
+}
+
+for part in "$@"; do
+    case $part in
+    site) install_python requirements.txt ;;
+    tests) install_python requirements-dev.txt && install_node ;;
+    system) install_system ;;
+    *) fail "usage: scripts/install.sh [site] [tests] [system]" ;;
+    esac
+done
