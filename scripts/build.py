@@ -24,6 +24,7 @@ os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")
 from typing import TYPE_CHECKING
 
 import yaml
+from jinja2 import TemplateSyntaxError
 from mkdocs.commands.build import build as mkdocs_build
 from mkdocs.config import load_config
 from mkdocs.exceptions import Abort, MkDocsException
@@ -81,6 +82,8 @@ class Site:
             collector.snippet(str(error))
         except (MkDocsException, yaml.YAMLError) as error:
             collector.config(str(error))
+        except TemplateSyntaxError as error:
+            collector.template(error)
         finally:
             logger.removeHandler(collector)
         self.problems = sorted({*self.problems, *collector.problems})
@@ -118,7 +121,11 @@ class Collector(logging.Handler):
             self.problems.append(self.in_config(page, f"`nav:` names {page}, and there is no such page", mend))
         elif match := CONFIG_VALUE.search(message):
             mend = "correct this key; the MkDocs user guide, “Configuration”, lists what it takes"
-            self.problems.append(self.in_config(f"{match['key']}:", f"`{match['key']}`: {match['what']}", mend))
+            what = " ".join(match["what"].split())
+            text = (self.root / "mkdocs.yml").read_text(encoding="utf-8")
+            named = [name for name in re.findall(r"['\"]([\w./-]+)['\"]", what) if name in text]
+            wanted = named[0] if named else f"{match['key']}:"
+            self.problems.append(self.in_config(wanted, f"`{match['key']}`: {what}", mend))
         elif match := READING.search(message):
             self.page = match["page"]  # the exception that follows says what is wrong with it
         else:
@@ -156,6 +163,13 @@ class Collector(logging.Handler):
         line = int(place[1]) if place else 1
         mend = "correct the YAML there: indentation, a missing colon, an unclosed quote"
         self.problems.append(Problem("mkdocs.yml", line, what, mend))
+
+    def template(self, error: TemplateSyntaxError) -> None:
+        """Add the problem of a theme override that does not parse."""
+        file = Path(error.filename or "mkdocs.yml")
+        path = file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else file.as_posix()
+        mend = "correct the template; Jinja's “Template Designer Documentation” says what it takes"
+        self.problems.append(Problem(path, error.lineno, f"the template does not parse: {error.message}", mend))
 
     def in_config(self, wanted: str, what: str, mend: str) -> Problem:
         """Return a problem placed at the first line of ``mkdocs.yml`` that holds ``wanted``."""

@@ -1,0 +1,63 @@
+"""Copies of the project in which tests make mistakes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.pages import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PARTS = (".ci", ".github", "docs", "includes", "overrides", "scripts", "tests")
+
+
+class Copy:
+    """A copy of the project's files, without history, on which the authors' commands run."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for part in PARTS:
+            shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+        for file in ROOT.iterdir():
+            if file.is_file():
+                shutil.copy2(file, root)
+        for folder in (".venv", "node_modules"):
+            (root / folder).symlink_to(ROOT / folder)
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace text that a file holds; with an empty ``old``, append."""
+        file = self.root / path
+        text = file.read_text(encoding="utf-8")
+        assert old in text, f"{path} holds no {old!r}"
+        file.write_text(text.replace(old, new, 1) if old else text + new, encoding="utf-8")
+
+    def line_of(self, path: str, wanted: str) -> int:
+        """Return the number of the first line of a file that holds a text."""
+        lines = (self.root / path).read_text(encoding="utf-8").splitlines()
+        return next(number for number, line in enumerate(lines, 1) if wanted in line)
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the copy."""
+        environment = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL"}}
+        return subprocess.run(
+            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def build(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """Run the build command in the copy."""
+        return self.run(sys.executable, "-m", "scripts.build", *options)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Copy:
+    """A copy of the project in an empty folder."""
+    root = tmp_path / "project"
+    root.mkdir()
+    return Copy(root)
