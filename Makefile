@@ -32,16 +32,16 @@ check: ## Find the mistakes that can be found in seconds
 	@$(BIN)/python -m scripts.glossary --check
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
-	@$(BIN)/mypy
+	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/typos
 	@$(BIN)/rumdl check --quiet .
 	@$(BIN)/shellcheck scripts/*.sh .ci/run
-	@$(BIN)/pytest -q -m "not browser and not slow"
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not browser and not slow"
 
 test: ## Run everything
 	@scripts/install.sh tests system
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/pytest -m "browser or slow"
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m "browser or slow"
 
 lock: ## Pin the newest versions that requirements*.in allow, with hashes
 	@scripts/install.sh tests

@@ -73,7 +73,7 @@ install_system() {
     echo "Installing chromium (once)"
     quietly "${run[@]}" apt-get update -q
     # Ubuntu's package is a stub that needs snapd; Playwright's own build does without.
-    if [ "$(. /etc/os-release && echo "$ID")" = ubuntu ]; then
+    if [ "$(sed -n "s/^ID=//p" /etc/os-release)" = ubuntu ]; then
         quietly "${run[@]}" env "PLAYWRIGHT_BROWSERS_PATH=${PLAYWRIGHT_BROWSERS_PATH:-$HOME/.cache/ms-playwright}" .venv/bin/playwright install --with-deps chromium
     else
         quietly "${run[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends chromium
