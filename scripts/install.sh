@@ -66,8 +66,10 @@ install_system() {
     fi
     local run=()
     if [ "$(id -u)" -ne 0 ]; then
-        sudo -n true 2>/dev/null || fail "The browser tests need Chromium, and this user cannot install it. Install the package chromium."
-        run=(sudo -n)
+        # At a terminal sudo may ask for a password; elsewhere nobody could type one.
+        { command -v sudo && { [ -t 0 ] || sudo -n true; }; } >/dev/null 2>&1 ||
+            fail "The browser tests need Chromium, and this user cannot install it. Install the package chromium."
+        run=(sudo)
     fi
     command -v apt-get >/dev/null || fail "The browser tests need Chromium. Install the package chromium, or Google Chrome."
     echo "Installing chromium (once)"

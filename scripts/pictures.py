@@ -25,10 +25,13 @@ CARD = ROOT / "overrides" / "assets" / "social.png"
 # The card is the start page without what one clicks on.
 ONLY_THE_TITLE = """
     .md-tabs, .md-search, .md-header__option, .grid, h2, .highlight, .md-button { display: none !important; }
-    .md-header__title, .md-logo { transform: scale(1.6); transform-origin: left; }
-    .nx-hero { padding: 4rem 0 12rem !important; }
+    header label { visibility: hidden; }
+    .md-header__title { font-size: 1.6rem !important; margin-left: -1rem !important; }
+    .md-grid { margin: 0 3rem; }
+    .nx-hero { padding: 3.5rem 0 14rem !important; }
     .nx-hero h1 { font-size: 3rem !important; }
-    .nx-hero p { font-size: 1.2rem !important; }
+    .nx-hero p { font-size: 1.3rem !important; max-width: 46rem !important; }
+    .nx-hero abbr { border: 0; }
 """
 
 

@@ -46,8 +46,13 @@
   addEventListener("click", (event) => {
     const session = event.target.closest?.("[data-md-type=copy]")?.closest(".language-pycon, .language-console")
     if (!session) return
-    const code = session.querySelector("code").cloneNode(true)
-    code.querySelectorAll(".gp, .go, .gt, .gr").forEach((part) => part.remove())
-    session.dataset.copy = code.textContent.replace(/\n\s*\n/g, "\n").trim()
+    let goesOn = false
+    session.dataset.copy = session.querySelector("code").textContent.split("\n").flatMap((line) => {
+      const typed = /^(?:>>>|\.\.\.|\$)(?: (.*))?$/.exec(line)
+      if (!typed && !goesOn) return []
+      const command = typed ? typed[1] ?? "" : line
+      goesOn = command.endsWith("\\")
+      return [command]
+    }).join("\n")
   }, true)
 }
