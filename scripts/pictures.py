@@ -26,7 +26,7 @@ CARD = ROOT / "overrides" / "assets" / "social.png"
 ONLY_THE_TITLE = """
     .md-tabs, .md-search, .md-header__option, .grid, h2, .highlight, .md-button { display: none !important; }
     header label { visibility: hidden; }
-    .md-header__title { font-size: 1.6rem !important; margin-left: -1rem !important; }
+    .md-header__title { font-size: 1.6rem !important; margin-left: -1.8rem !important; }
     .md-grid { margin: 0 3rem; }
     .nx-hero { padding: 3.5rem 0 14rem !important; }
     .nx-hero h1 { font-size: 3rem !important; }
