@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -12,6 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from scripts.pages import ROOT
 from tests.site.conftest import Visit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.browser
 
@@ -218,7 +220,14 @@ def test_pages_are_readable_without_javascript(browser: Browser, address: str) -
 def test_print_leaves_the_page_alone(visit: Visit) -> None:
     visit.page.goto("concepts/caching/")
     visit.page.emulate_media(media="print")
-    for chrome in (".md-header", ".md-sidebar--primary", ".md-tabs", ".md-footer", ".md-path", ".md-code__nav >> nth=0"):
+    for chrome in (
+        ".md-header",
+        ".md-sidebar--primary",
+        ".md-tabs",
+        ".md-footer",
+        ".md-path",
+        ".md-code__nav >> nth=0",
+    ):
         expect(visit.page.locator(chrome)).to_be_hidden()
     expect(visit.page.locator("details p").last).to_be_visible()
     expect(visit.page.locator("article h1")).to_be_visible()

@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 from collections import Counter
-from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
@@ -15,6 +15,9 @@ import yaml
 from bs4 import BeautifulSoup
 
 from scripts.pages import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Pages = dict[str, BeautifulSoup]
 
@@ -89,8 +92,7 @@ def test_no_page_loads_anything_from_elsewhere(html: Pages, address: str) -> Non
         for path, page in html.items()
         for tag in page.select("[src], link[href], [srcset]")
         for url in [attribute(tag, "src") or attribute(tag, "href") or attribute(tag, "srcset")]
-        if re.match(r"(https?:)?//", url)
-        and not url.startswith(address)
+        if re.match(r"(https?:)?//", url) and not url.startswith(address)
     ]
     assert foreign == []
 
@@ -100,7 +102,8 @@ def test_bytes_of_a_page(html: Pages, site: Path) -> None:
     assert {path: size for path, size in sizes.items() if size > MOST_BYTES_OF_A_PAGE} == {}
     heaviest = max(sizes, key=lambda path: sizes[path])
     page = html[heaviest]
-    parts = [attribute(tag, "href") or attribute(tag, "src") for tag in page.select("link[rel=stylesheet], script[src]")]
+    tags = page.select("link[rel=stylesheet], script[src]")
+    parts = [attribute(tag, "href") or attribute(tag, "src") for tag in tags]
     rest = sum(len(gzip.compress((site / heaviest / part.split("?")[0]).read_bytes())) for part in parts)
     assert sizes[heaviest] + rest <= MOST_BYTES_OF_A_FIRST_VIEW
 
@@ -149,8 +152,15 @@ def test_no_page_is_a_promise(html: Pages, word: str) -> None:
 def test_html_is_valid(site: Path) -> None:
     """Without ``valid-autocomplete``: the theme turns it off on its two check boxes, outside any block."""
     run = subprocess.run(
-        [ROOT / ".venv/bin/node", "node_modules/html-validate/bin/html-validate.mjs",
-         "--config", ".htmlvalidate.json", "--formatter", "text", str(site)],
+        [
+            ROOT / ".venv/bin/node",
+            "node_modules/html-validate/bin/html-validate.mjs",
+            "--config",
+            ".htmlvalidate.json",
+            "--formatter",
+            "text",
+            str(site),
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
