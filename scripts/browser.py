@@ -5,6 +5,7 @@ python -m scripts.browser     print the path of the one that is used; fail if th
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from contextlib import contextmanager
@@ -30,15 +31,15 @@ FLAGS = (
 
 
 def find() -> str | None:
-    """Return the path of an installed Chromium or Chrome, or of Playwright's own build."""
+    """Return the path of an installed Chromium or Chrome, or of the build that Playwright installs."""
     for name in NAMES:
         path = shutil.which(name)
         # Ubuntu's chromium-browser is a shell script that asks for a snap.
         if path and not (name == "chromium-browser" and b"snap" in Path(path).read_bytes()[:4096]):
             return path
-    with sync_playwright() as playwright:
-        path = playwright.chromium.executable_path
-    return path if Path(path).exists() else None
+    folder = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH", Path.home() / ".cache" / "ms-playwright"))
+    builds = sorted(folder.glob("chromium-*/chrome-linux*/chrome"))
+    return str(builds[-1]) if builds else None
 
 
 @contextmanager
@@ -60,5 +61,6 @@ def chromium() -> Iterator[Browser]:
 
 
 if __name__ == "__main__":
-    print(find() or "")
-    sys.exit(0 if find() else 1)
+    found = find()
+    print(found or "")
+    sys.exit(0 if found else 1)
