@@ -42,8 +42,8 @@ install_python() {
     if .venv/bin/python -c '' 2>/dev/null && cmp -s "$lock" "$mark"; then
         return
     fi
-    echo "Installing $lock into .venv (once)"
     .venv/bin/python -c '' 2>/dev/null || make_venv
+    echo "Installing $lock into .venv (once)"
     quietly .venv/bin/python -m pip install --require-hashes -r "$lock"
     cp "$lock" "$mark"
     # The tests' lock holds everything that the site's holds.
