@@ -62,7 +62,9 @@ class Preview:
         self.rebuild()
         for name in WATCHED:
             self.server.watch(str(self.site.root / name))
-        print(f"Serving on {self.url} (Ctrl+C stops it)", flush=True)
+        logger = logging.getLogger("mkdocs.livereload")
+        logger.setLevel(logging.INFO)
+        logger.addHandler(Announcement(self.url))
         try:
             self.server.serve()  # type: ignore[no-untyped-call]
         except KeyboardInterrupt:
@@ -70,6 +72,19 @@ class Preview:
         finally:
             self.server.shutdown()
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Announcement(logging.Handler):
+    """Says where the preview is, once the server listens and watches the files."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(logging.INFO)
+        self.url = url
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a line of our own for the server's, and nothing for its other records."""
+        if "Serving on" in record.getMessage():
+            print(f"Serving on {self.url} (Ctrl+C stops it)", flush=True)
 
 
 def port_is_taken(host: str, port: int) -> bool:
@@ -82,7 +97,9 @@ def port_is_taken(host: str, port: int) -> bool:
 
 
 def stop(_signal: int, _frame: FrameType | None) -> None:
-    """Treat a request to end like Ctrl+C, so that the temporary folder goes."""
+    """End once, so that the temporary folder goes; a second signal on the way out changes nothing."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -97,6 +114,7 @@ def main() -> int:
         return 1
     os.chdir(ROOT)
     logging.getLogger("mkdocs").propagate = False
+    signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     if notice := use_git_dates():
         print(notice)

@@ -42,17 +42,18 @@
     for (const nav of document.querySelectorAll(".md-code__nav")) nav.role = "none"
   }))
 
-  // Copying a session leaves out its prompts and its output.
+  // Copying a session leaves out its prompts and its output. A statement after an indented one
+  // gets the empty line that Python's own prompt wants between the two.
   addEventListener("click", (event) => {
     const session = event.target.closest?.("[data-md-type=copy]")?.closest(".language-pycon, .language-console")
     if (!session) return
-    let goesOn = false
+    let before = ""
     session.dataset.copy = session.querySelector("code").textContent.split("\n").flatMap((line) => {
-      const typed = /^(?:>>>|\.\.\.|\$)(?: (.*))?$/.exec(line)
-      if (!typed && !goesOn) return []
-      const command = typed ? typed[1] ?? "" : line
-      goesOn = command.endsWith("\\")
-      return [command]
+      const [, prompt = "", typed = prompt ? "" : line] = /^(>>>|\.\.\.|\$)(?: (.*)|$)/.exec(line) ?? []
+      if (!prompt && before !== "\\") return []
+      const gap = prompt === ">>>" && before === "..."
+      before = typed.endsWith("\\") ? "\\" : prompt
+      return gap ? ["", typed] : [typed]
     }).join("\n")
   }, true)
 }

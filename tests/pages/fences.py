@@ -103,14 +103,13 @@ def run_console(example: Example) -> str | None:
     if not commands:
         return "a console block holds at least one line that starts with $"
     end = "--- end of output, status "
-    script = "git config --global init.defaultBranch main\n" + "".join(
-        f'{command}\necho "\n{end}$?"\n' for command, _ in commands
-    )
+    script = "git config --global init.defaultBranch main\n"
+    script += "".join(f'{command}\necho "\n{end}$?"\n' for command, _ in commands)
     run = subprocess.run(
-        ["bash"],
-        input=script,
+        ["bash", "-c", script],
         cwd=folder,
         env=environment,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -118,6 +117,8 @@ def run_console(example: Example) -> str | None:
         check=False,
     )
     outputs = re.split(rf"\n?{re.escape(end)}(\d+)\n", run.stdout)
+    if len(outputs) != 2 * len(commands) + 1:
+        return f"the shell stopped before the last command; it printed\n{run.stdout}"
     for (command, shown), got, status in zip(commands, outputs[::2], outputs[1::2], strict=False):
         got = got.strip("\n")
         if shown:
@@ -135,7 +136,10 @@ def parse(language: str) -> Callable[[Example], str | None]:
     }  # fmt: skip
 
     def evaluate(example: Example) -> str | None:
-        parsers[language](str(example.parsed))
+        try:
+            parsers[language](str(example.parsed))
+        except (ValueError, yaml.YAMLError, graphql.GraphQLError) as error:
+            return f"this is not {language}: {error}"
         title = re.search(r'title="([^"]+)"', example.region.lexemes["options"])
         schema = next((SCHEMAS[name] for name in SCHEMAS if title and title[1].startswith(name)), None)
         if schema:
@@ -160,6 +164,11 @@ def checked(example: Example, command: list[str], name: str) -> str | None:
     return (run.stdout + run.stderr) if run.returncode else None
 
 
+def skipped(example: Example) -> str:
+    """Refuse a session that asks not to be run."""
+    return f"{example.path}:{example.line}: +SKIP would leave this session unproven; show one that runs"
+
+
 def unproven(example: Example) -> str:
     """Refuse a block that nothing proves."""
     language = example.region.lexemes["language"] or "no language"
@@ -168,7 +177,7 @@ def unproven(example: Example) -> str:
 
 EVALUATORS: dict[str, Callable[[Example], str | None]] = {
     "python": in_project(run_python),
-    "pycon": in_project(run_session),
+    "pycon": in_project(run_session),  # example by example: see regions()
     "console": run_console,
     "dockerfile": lint_dockerfile,
     **{language: parse(language) for language in ("json", "yaml", "toml", "graphql")},
@@ -182,13 +191,13 @@ def regions(document: Document) -> Iterator[Region]:
         language = region.lexemes["language"]
         if QUOTE_ONLY.match(source):
             continue
-        if language == "pycon":
+        if language == "pycon" and "+SKIP" not in source:
             for part in DocTestStringParser(in_project(run_session))(source, document.path):  # type: ignore[arg-type]
                 part.adjust(region, source)
                 yield part
             continue
         region.parsed = source
-        region.evaluator = EVALUATORS.get(language, unproven)
+        region.evaluator = skipped if language == "pycon" else EVALUATORS.get(language, unproven)
         yield region
 
 

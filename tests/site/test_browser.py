@@ -175,7 +175,7 @@ def test_instant_navigation_keeps_working(visit: Visit) -> None:
         (
             "concepts/caching/",
             ">>> for _ in range(1000):",
-            ["for _ in range(1000):", "    courses = cached_popular_courses()", "courses", "queries"],
+            ["for _ in range(1000):", "    courses = cached_popular_courses()", "", "courses", "queries"],
         ),
         ("concepts/caching/", "from django.core.cache import cache", None),
     ],

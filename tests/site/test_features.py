@@ -72,6 +72,14 @@ $ cd /tmp
 Traceback (most recent call last):
   ...
 ZeroDivisionError: division by zero
+>>> for letter in "ab":
+...     if letter == "a":
+...         print("a")
+...
+...     print("-")
+a
+-
+-
 >>> "$ 5"
 '$ 5'
 ```
@@ -88,6 +96,13 @@ ZeroDivisionError: division by zero
 | --- | --- |
 | one | two |
 """
+
+
+LOOP = """for letter in "ab":
+    if letter == "a":
+        print("a")
+
+    print("-")"""
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +140,7 @@ def test_an_annotation_opens(page: Visit) -> None:
 
 @pytest.mark.parametrize(
     ("block", "copied"),
-    [(".language-console", "echo one \\\n    two\ncd /tmp"), (".language-pycon", '1 / 0\n"$ 5"')],
+    [(".language-console", "echo one \\\n    two\ncd /tmp"), (".language-pycon", "1 / 0\n" + LOOP + '\n\n"$ 5"')],
 )
 def test_copying_a_session_leaves_out_prompts_and_output(page: Visit, block: str, copied: str) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
