@@ -62,6 +62,9 @@ class Site:
         With ``serve_url`` the site is built for the preview: mistakes that leave something to
         look at are reported, and the site is there all the same.
         """
+        if not (self.root / "mkdocs.yml").is_file():
+            self.problems = [Problem("mkdocs.yml", 1, "the file is gone", "bring it back: git checkout mkdocs.yml")]
+            return False
         self.problems = problems(self.root)
         if self.problems and serve_url is None:
             return False
@@ -84,6 +87,12 @@ class Site:
             collector.config(str(error))
         except TemplateSyntaxError as error:
             collector.template(error)
+        except UnicodeDecodeError:
+            pass  # problems() has named the page
+        except Exception as error:  # whatever it is, an author gets one message and keeps the preview
+            path = f"docs/{collector.page}" if collector.page else "mkdocs.yml"
+            what = f"the build stopped here: {type(error).__name__}: {error}"
+            collector.problems.append(Problem(path, 1, what, "undo the last change, and report this as an error"))
         finally:
             logger.removeHandler(collector)
         self.problems = sorted({*self.problems, *collector.problems})

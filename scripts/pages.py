@@ -25,7 +25,8 @@ CODE = re.compile(
     r"|(?P<tick>`+)[^`].*?(?<!`)(?P=tick)(?!`)",  # a span in a line
     re.DOTALL | re.MULTILINE,
 )
-IMAGE = re.compile(r"!\[(?P<alt>[^\]]*)\]\((?P<src>[^)\s]+)")
+IMAGE = re.compile(r"!\[(?P<alt>[^\]]*)\](?:\(<?(?P<src>[^)\s>]+)|\[(?P<label>[^\]]*)\])")
+DEFINITION = re.compile(r"^ {0,3}\[(?P<label>[^\]]+)\]:\s*<?(?P<src>[^\s>]+)", re.MULTILINE)
 TAG = re.compile(r"<(?P<name>img|script|iframe|link|source|video|audio)\b(?P<attributes>[^>]*)>", re.IGNORECASE)
 FOREIGN_IN_TAG = re.compile(r"""\b(?:src|srcset|href)\s*=\s*["']?(?P<url>(?:https?:)?//[^"'\s>{]+)""")
 FOREIGN_IN_CSS = re.compile(r"""(?:url\(\s*|@import\s+)["']?(?P<url>(?:https?:)?//[^"')\s]+)""")
@@ -89,9 +90,19 @@ def front_matter(path: str, text: str) -> tuple[dict[str, Any], Problem | None]:
     return fields, None
 
 
+def images(text: str) -> Iterator[tuple[int, str, str]]:
+    """Yield the line, the alternative text and the address of each picture in Markdown."""
+    defined = {match["label"].casefold(): match["src"] for match in DEFINITION.finditer(text)}
+    for match in IMAGE.finditer(text):
+        label = (match["label"] or match["alt"]).casefold()
+        source = match["src"] or defined.get(label, "")
+        if source:
+            yield text.count("\n", 0, match.start()) + 1, match["alt"].strip(), source
+
+
 def foreign(path: str, text: str) -> Iterator[Problem]:
     """Yield a problem for each picture, script, style or frame that another server would send."""
-    found = [match.group("src") for match in IMAGE.finditer(text) if re.match(r"(https?:)?//", match.group("src"))]
+    found = [source for _, _, source in images(text) if re.match(r"(https?:)?//", source)]
     for tag in TAG.finditer(text):
         attributes = tag.group("attributes")
         if tag.group("name").lower() == "link" and "stylesheet" not in attributes and "icon" not in attributes:
@@ -111,12 +122,12 @@ def foreign(path: str, text: str) -> Iterator[Problem]:
 def page_problems(path: str, text: str) -> Iterator[Problem]:
     """Yield the problems of one page, front matter aside."""
     visible = blank_code(text)
-    for image in IMAGE.finditer(visible):
-        if not image.group("alt").strip():
+    for line, alternative, source in images(visible):
+        if not alternative:
             yield Problem(
                 path,
-                visible.count("\n", 0, image.start()) + 1,
-                f"the picture {image.group('src')} has no alternative text",
+                line,
+                f"the picture {source} has no alternative text",
                 "say between the square brackets what the picture shows",
             )
     for tag in TAG.finditer(visible):
@@ -137,7 +148,7 @@ def problems(root: Path = ROOT) -> list[Problem]:
     for file in sorted((root / "docs").rglob("*.md")):
         path = file.relative_to(root).as_posix()
         try:
-            text = file.read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
             found.append(Problem(path, 1, f"byte {error.start} is not UTF-8", "save the file as UTF-8"))
             continue
@@ -160,15 +171,22 @@ def problems(root: Path = ROOT) -> list[Problem]:
     for file in sorted((root / "overrides").rglob("*")):
         if file.suffix in {".css", ".html", ".js", ".svg"}:
             found += foreign(file.relative_to(root).as_posix(), file.read_text(encoding="utf-8"))
-    config = (root / "mkdocs.yml").read_text(encoding="utf-8")
-    for key in re.finditer(r"^extra_(?:css|javascript):\n((?:[ \t]+.*\n?|\n)*)", config, re.MULTILINE):
+    return sorted([*found, *config_problems((root / "mkdocs.yml").read_text(encoding="utf-8"))])
+
+
+def config_problems(text: str) -> Iterator[Problem]:
+    """Yield the problems of ``mkdocs.yml`` that MkDocs lets pass."""
+    for key in re.finditer(r"^extra_(?:css|javascript):\n((?:[ \t]+.*\n?|\n)*)", text, re.MULTILINE):
         for url in re.findall(r"(?:https?:)?//\S+", key.group(1)):
-            found.append(
-                Problem(
-                    "mkdocs.yml",
-                    line_of(config, url),
-                    f"{url} would be fetched from a third party",
-                    "copy the file into overrides/assets/, if its license allows, and name the copy",
-                )
+            yield Problem(
+                "mkdocs.yml",
+                line_of(text, url),
+                f"{url} would be fetched from a third party",
+                "copy the file into overrides/assets/, if its license allows, and name the copy",
             )
-    return sorted(found)
+    seen = set()
+    for key in re.finditer(r"^(\w+):", text, re.MULTILINE):
+        if key[1] in seen:
+            line = text.count("\n", 0, key.start()) + 1
+            yield Problem("mkdocs.yml", line, f"`{key[1]}` stands here a second time", "keep one of the two")
+        seen.add(key[1])

@@ -109,6 +109,10 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
+    missing = [name for name in WATCHED if not (ROOT / name).exists()]
+    if missing:
+        print(f"{', '.join(missing)} is missing. Bring it back: git checkout {' '.join(missing)}")
+        return 1
     if port_is_taken(arguments.host, arguments.port):
         print(f"{arguments.host}:{arguments.port} is taken. Choose another port: make serve PORT={arguments.port + 1}")
         return 1

@@ -76,6 +76,21 @@ MISTAKES = [
         "badge.svg",
     ),
     Mistake(
+        "third-party image by reference",
+        PAGE,
+        "",
+        "\n![A badge][badge]\n\n[badge]: https://example.com/badge.svg\n",
+        "https://example.com/badge.svg would be fetched",
+        "[badge]: https",
+    ),
+    Mistake(
+        "image by reference without text", PAGE, "", "\n![][x]\n\n[x]: x.png\n", "has no alternative text", "![][x]"
+    ),
+    Mistake("broken link in a table", PAGE, "", "\n| a |\n| --- |\n| [a](gone.md) |\n", "gone.md leads to", "gone.md"),
+    Mistake(
+        "setting given twice", "mkdocs.yml", "\nwatch:", "\ncopyright: x\nwatch:", "`copyright` stands", "copyright: x"
+    ),
+    Mistake(
         "third-party script",
         PAGE,
         "",
@@ -155,6 +170,21 @@ def test_a_mistake_gives_one_message_with_place_and_mend(copy: Copy, mistake: Mi
     assert re.match(r"    Mend: \w+", message[1])
     if mistake.place:
         assert int(place[1]) == copy.line_of(blamed, mistake.place)
+
+
+def test_a_missing_configuration_is_named(copy: Copy) -> None:
+    (copy.root / "mkdocs.yml").unlink()
+    run = copy.build("--check")
+    assert run.returncode == 1
+    assert run.stderr == "mkdocs.yml:1: the file is gone\n    Mend: bring it back: git checkout mkdocs.yml\n"
+
+
+@pytest.mark.parametrize("how", ["windows line ends", "byte order mark"])
+def test_other_editors_files_are_welcome(copy: Copy, how: str) -> None:
+    page = copy.root / PAGE
+    data = page.read_bytes()
+    page.write_bytes(data.replace(b"\n", b"\r\n") if how == "windows line ends" else b"\xef\xbb\xbf" + data)
+    assert copy.build("--check").returncode == 0
 
 
 def test_two_mistakes_give_two_messages_in_order(copy: Copy) -> None:

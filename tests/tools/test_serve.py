@@ -137,6 +137,24 @@ def test_a_mistake_at_the_start_shows_in_the_browser_too(copy: Copy, tmp_path: P
         preview.stop()
 
 
+def test_a_page_in_another_encoding_shows_and_the_preview_goes_on(preview: Preview) -> None:
+    assert eventually(lambda: "Serving on" in preview.printed())
+    page = preview.copy.root / PAGE
+    good = page.read_bytes()
+    page.write_bytes(good + b"\xe9")
+    assert eventually(lambda: "is not UTF-8" in preview.printed()), preview.printed()
+    assert "Caching" in preview.get("concepts/caching/")
+    page.write_bytes(good)
+    assert eventually(lambda: "Built again." in preview.printed()), preview.printed()
+
+
+def test_a_missing_configuration_gives_one_line(copy: Copy) -> None:
+    (copy.root / "mkdocs.yml").unlink()
+    run = copy.run(sys.executable, "-m", "scripts.serve", "--port", str(free_port()))
+    assert (run.returncode, run.stderr) == (1, "")
+    assert run.stdout == "mkdocs.yml is missing. Bring it back: git checkout mkdocs.yml\n"
+
+
 def test_a_taken_port_gives_one_line(copy: Copy) -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
