@@ -41,6 +41,9 @@ def configure() -> None:
         USE_TZ=True,
     )
     django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
 
 
 class PageProject:
@@ -62,12 +65,10 @@ class PageProject:
 
     def settle(self) -> None:
         """After a sample has run: make tables for new models, and route to new URL patterns."""
-        from django.core.management import call_command
         from django.db import connection
 
         new = [model for model in apps.get_app_config("academy").get_models() if model not in self.tables]
         if new:
-            call_command("migrate", verbosity=0)
             with connection.schema_editor() as editor:
                 for model in new:
                     editor.create_model(model)
@@ -85,9 +86,9 @@ class PageProject:
         from django.core.management import call_command
         from django.db import connection
 
+        call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
+        ContentType.objects.clear_cache()
         if self.tables:
-            call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
-            ContentType.objects.clear_cache()
             with connection.constraint_checks_disabled(), connection.schema_editor() as editor:
                 for model in reversed(self.tables):
                     editor.delete_model(model)
