@@ -30,7 +30,7 @@ from mkdocs.config import load_config
 from mkdocs.exceptions import Abort, MkDocsException
 from pymdownx.snippets import SnippetMissingError
 
-from scripts.pages import ROOT, Problem, blank_code, line_of, problems
+from scripts.pages import ROOT, Problem, blank_code, line_of, problems, read
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -39,7 +39,7 @@ LINK = re.compile(
     r"Doc file '(?P<page>[^']+)' contains an? (?P<kind>[\w ]*?)link '(?P<url>[^']*)'(?P<rest>.*)", re.DOTALL
 )
 SUGGESTION = re.compile(r"Did you mean '([^']+)'")
-OMITTED = re.compile(r"^  - (?P<page>\S+)$", re.MULTILINE)
+OMITTED = re.compile(r"^  - (?P<page>.+)$", re.MULTILINE)
 NAV_MISSING = re.compile(r"A reference to '(?P<page>[^']+)' is included in the 'nav' configuration")
 READING = re.compile(r"Error (?:reading|building) page '(?P<page>[^']+)'")
 CONFIG_VALUE = re.compile(r"Config value '(?P<key>[^']+)': (?P<what>.*)", re.DOTALL)
@@ -62,11 +62,8 @@ class Site:
         With ``serve_url`` the site is built for the preview: mistakes that leave something to
         look at are reported, and the site is there all the same.
         """
-        if not (self.root / "mkdocs.yml").is_file():
-            self.problems = [Problem("mkdocs.yml", 1, "the file is gone", "bring it back: git checkout mkdocs.yml")]
-            return False
         self.problems = problems(self.root)
-        if self.problems and serve_url is None:
+        if self.problems and (serve_url is None or not read(self.root, "mkdocs.yml")[0]):
             return False
         collector = Collector(self.root)
         logger = logging.getLogger("mkdocs")
@@ -130,11 +127,10 @@ class Collector(logging.Handler):
             self.problems.append(self.in_config(page, f"`nav:` names {page}, and there is no such page", mend))
         elif match := CONFIG_VALUE.search(message):
             mend = "correct this key; the MkDocs user guide, “Configuration”, lists what it takes"
-            what = " ".join(match["what"].split())
-            text = (self.root / "mkdocs.yml").read_text(encoding="utf-8")
-            named = [name for name in re.findall(r"['\"]([\w./-]+)['\"]", what) if name in text]
-            wanted = named[0] if named else f"{match['key']}:"
-            self.problems.append(self.in_config(wanted, f"`{match['key']}`: {what}", mend))
+            lines = match["what"].strip().splitlines()
+            # An extension's error comes with its traceback: the first and the last line say it.
+            what = " ".join((f"{lines[0]} {lines[-1]}" if "  File" in match["what"] else match["what"]).split())
+            self.problems.append(self.in_setting(match["key"], what, mend))
         elif match := READING.search(message):
             self.page = match["page"]  # the exception that follows says what is wrong with it
         else:
@@ -144,7 +140,8 @@ class Collector(logging.Handler):
         """Return the problem of a link or picture that leads nowhere."""
         path, url = f"docs/{match['page']}", match["url"]
         text = blank_code((self.root / path).read_text(encoding="utf-8"))
-        line = line_of(text, f"({url}", default=line_of(text, url))
+        place = re.search(rf"\(<?{re.escape(url)}[)>\s]", text)
+        line = text.count("\n", 0, place.start()) + 1 if place else line_of(text, url)
         guess = SUGGESTION.search(match["rest"])
         if "anchor" in match["rest"]:
             what = f"the link {url} names a section that the page does not have"
@@ -179,6 +176,16 @@ class Collector(logging.Handler):
         path = file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else file.as_posix()
         mend = "correct the template; Jinja's “Template Designer Documentation” says what it takes"
         self.problems.append(Problem(path, error.lineno, f"the template does not parse: {error.message}", mend))
+
+    def in_setting(self, name: str, what: str, mend: str) -> Problem:
+        """Return a problem of a setting, placed at the value that the message quotes, or at its key."""
+        text, _ = read(self.root, "mkdocs.yml")
+        key = re.search(rf"^{re.escape(name)}:", text, re.MULTILINE)
+        start = key.start() if key else 0
+        for value in re.findall(r"['\"]([\w./-]+)['\"]", what):
+            if found := re.compile(rf"(?<![\w-]){re.escape(value)}(?![\w-])").search(text, start + len(name)):
+                start = found.start()
+        return Problem("mkdocs.yml", text.count("\n", 0, start) + 1, f"`{name}`: {what}", mend)
 
     def in_config(self, wanted: str, what: str, mend: str) -> Problem:
         """Return a problem placed at the first line of ``mkdocs.yml`` that holds ``wanted``."""

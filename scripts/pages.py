@@ -48,6 +48,19 @@ class Problem:
         return f"{self.path}:{self.line}: {self.what}\n    Mend: {self.mend}"
 
 
+def read(root: Path, path: str) -> tuple[str, list[Problem]]:
+    """Return the text of a file, empty if it cannot be read, and what keeps it from being read."""
+    try:
+        return (root / path).read_text(encoding="utf-8-sig"), []
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return "", [Problem(path, line, "this line is not UTF-8", "save the file as UTF-8")]
+    except OSError as error:
+        return "", [
+            Problem(path, 1, f"the file cannot be read: {error.strerror}", f"bring it back: git checkout {path}")
+        ]
+
+
 def line_of(text: str, wanted: str, *, default: int = 1) -> int:
     """Return the number (from 1) of the first line of ``text`` that holds ``wanted``."""
     at = text.find(wanted)
@@ -147,10 +160,9 @@ def problems(root: Path = ROOT) -> list[Problem]:
     seen: dict[tuple[str, str], str] = {}
     for file in sorted((root / "docs").rglob("*.md")):
         path = file.relative_to(root).as_posix()
-        try:
-            text = file.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            found.append(Problem(path, 1, f"byte {error.start} is not UTF-8", "save the file as UTF-8"))
+        text, unreadable = read(root, path)
+        if unreadable:
+            found += unreadable
             continue
         fields, problem = front_matter(path, text)
         if problem:
@@ -168,10 +180,13 @@ def problems(root: Path = ROOT) -> list[Problem]:
                     )
                 )
         found += page_problems(path, text)
-    for file in sorted((root / "overrides").rglob("*")):
-        if file.suffix in {".css", ".html", ".js", ".svg"}:
-            found += foreign(file.relative_to(root).as_posix(), file.read_text(encoding="utf-8"))
-    return sorted([*found, *config_problems((root / "mkdocs.yml").read_text(encoding="utf-8"))])
+    for file in sorted([*(root / "overrides").rglob("*"), *(root / "includes").rglob("*.md")]):
+        if file.suffix in {".css", ".html", ".js", ".md", ".svg"}:
+            path = file.relative_to(root).as_posix()
+            text, unreadable = read(root, path)
+            found += [*unreadable, *foreign(path, text)]
+    config, unreadable = read(root, "mkdocs.yml")
+    return sorted([*found, *unreadable, *config_problems(config)])
 
 
 def config_problems(text: str) -> Iterator[Problem]:

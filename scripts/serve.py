@@ -45,6 +45,8 @@ class Preview:
             old, self.server.root = self.server.root, str(new)
             if old != str(self.folder):
                 shutil.rmtree(old, ignore_errors=True)
+        else:
+            shutil.rmtree(new, ignore_errors=True)
         for problem in self.site.problems:
             print(problem, flush=True)
         if not self.site.problems and self.builds > 1:
