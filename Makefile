@@ -46,6 +46,7 @@ test: ## Run everything
 lock: ## Pin the newest versions that requirements*.in allow, with hashes
 	@scripts/install.sh tests
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11.5 --generate-hashes --no-header requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11.5 --generate-hashes --no-header requirements-lab.in -o requirements-lab.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11.5 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
 	$(BIN)/npm update --package-lock-only --ignore-scripts --silent
 

@@ -3,7 +3,7 @@
 #
 #   scripts/install.sh site      .venv with what builds and serves the site
 #   scripts/install.sh tests     .venv with what the tests need, and the Node packages
-#   scripts/install.sh system    Chromium, for the browser tests
+#   scripts/install.sh system    Chromium, for the browser tests; MariaDB, if that asks nothing of anybody
 #
 # PYTHON names the interpreter for .venv (python3). Prints one line and fails if it cannot go on.
 set -euo pipefail
@@ -60,7 +60,7 @@ install_node() {
 }
 
 # scripts/browser.py says which browsers will do.
-install_system() {
+install_browser() {
     if .venv/bin/python -m scripts.browser >/dev/null; then
         return
     fi
@@ -80,6 +80,29 @@ install_system() {
     else
         quietly "${run[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends chromium
     fi
+}
+
+# The programs alone: these packages leave no server running. Tests that lack them are skipped and
+# say so, so nobody is asked for a password and no other package has to go. TEST_MYSQL_URL names a
+# server that runs already.
+install_mariadb() {
+    local install=(apt-get install -y -q --no-remove --no-install-recommends mariadb-server-core mariadb-client-core)
+    local run=(env DEBIAN_FRONTEND=noninteractive)
+    if [ -n "${TEST_MYSQL_URL:-}" ] ||
+        (PATH+=:/usr/sbin:/usr/local/sbin:/usr/libexec && command -v mariadbd && command -v mariadb-install-db) >/dev/null; then
+        return
+    fi
+    if [ "$(id -u)" -ne 0 ]; then run=(sudo -n "${run[@]}"); fi
+    if { "${run[@]}" "${install[@]}" || { "${run[@]}" apt-get update -q && "${run[@]}" "${install[@]}"; }; } >/dev/null 2>&1; then
+        echo "Installed MariaDB (once)"
+    else
+        echo "There is no MariaDB: tests that need it will be skipped. To run them: apt-get install ${install[*]: -2}"
+    fi
+}
+
+install_system() {
+    install_browser
+    install_mariadb
 }
 
 for part in "$@"; do

@@ -10,14 +10,13 @@ block in a language without a proof fails. Blocks of one page run in order and s
     json yaml toml graphql      parses; a known file name in title="…" is held to its schema
     dockerfile  passes hadolint
 
-A block that only quotes a file (--8<--) is proven by what tests the file.
+A block that quotes a file (--8<--) is proven by what tests the file: see scripts/proof.py.
 """
 
 from __future__ import annotations
 
 import doctest
 import json
-import os
 import re
 import subprocess
 import tempfile
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import graphql
+import pytest
 import yaml
 from sybil import Document, Example, Region, Sybil
 from sybil.evaluators.doctest import DocTestEvaluator, OutputChecker
@@ -33,14 +33,17 @@ from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.abstract.doctest import DocTestStringParser
 from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 
+from scripts.pages import ROOT
+from scripts.proof import QUOTE
 from tests.pages.project import PageProject
+from tests.recording import shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+    from pytest_django import DjangoDbBlocker
+
 FLAGS = doctest.ELLIPSIS | doctest.REPORT_NDIFF
-QUOTE_ONLY = re.compile(r'\A(\s*(-+8<-+ ".+"|# \.\.\.)\s*)+\Z')
 SCHEMAS = {
     "compose.yaml": "vendor.compose-spec",
     ".github/workflows/": "vendor.github-workflows",
@@ -75,56 +78,20 @@ def in_project(evaluator: Callable[[Example], str | None]) -> Callable[[Example]
     return evaluate
 
 
-def console_commands(source: str) -> Iterator[tuple[str, str]]:
-    """Yield each command of a console block with the output shown below it."""
-    for part in re.split(r"^\$ ", source, flags=re.MULTILINE)[1:]:
-        lines = part.splitlines(keepends=True)
-        last = next(n for n, line in enumerate(lines) if not line.rstrip("\n").endswith("\\"))
-        yield "".join(lines[: last + 1]), "".join(lines[last + 1 :]).strip("\n")
-
-
 def run_console(example: Example) -> str | None:
     """Run the commands of a console block; return what differs from the page, if anything does."""
-    folder = example.namespace["folder"].name
-    environment = {
-        "PATH": f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
-        "HOME": folder,
-        "LC_ALL": "C.UTF-8",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_AUTHOR_NAME": "Learner",
-        "GIT_AUTHOR_EMAIL": "learner@example.com",
-        "GIT_AUTHOR_DATE": "2026-11-22T09:00Z",
-        "GIT_COMMITTER_NAME": "Learner",
-        "GIT_COMMITTER_EMAIL": "learner@example.com",
-        "GIT_COMMITTER_DATE": "2026-11-22T09:00Z",
-        **{name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "HTTP"))},
-    }
-    commands = list(console_commands(example.parsed))
-    if not commands:
+    wanted = list(shell.commands(example.parsed))
+    if not wanted:
         return "a console block holds at least one line that starts with $"
-    end = "--- end of output, status "
-    script = "git config --global init.defaultBranch main\n"
-    script += "".join(f'{command}\necho "\n{end}$?"\n' for command, _ in commands)
-    run = subprocess.run(
-        ["bash", "-c", script],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    outputs = re.split(rf"\n?{re.escape(end)}(\d+)\n", run.stdout)
-    if len(outputs) != 2 * len(commands) + 1:
-        return f"the shell stopped before the last command; it printed\n{run.stdout}"
-    for (command, shown), got, status in zip(commands, outputs[::2], outputs[1::2], strict=False):
-        got = got.strip("\n")
+    try:
+        results = shell.run([command for command, _ in wanted], Path(example.namespace["folder"].name))
+    except ValueError as error:
+        return str(error)
+    for (command, shown), (got, status) in zip(wanted, results, strict=True):
         if shown:
             if not OutputChecker().check_output(shown + "\n", got + "\n", FLAGS):
                 return f"$ {command}prints\n{got}\nand the page shows\n{shown}"
-        elif status != "0":
+        elif status:
             return f"$ {command}ends with status {status} and prints\n{got}"
     return None
 
@@ -189,7 +156,7 @@ def regions(document: Document) -> Iterator[Region]:
     for region in fences(document):
         source = region.lexemes["source"]
         language = region.lexemes["language"]
-        if QUOTE_ONLY.match(source):
+        if QUOTE.search(source):
             continue
         if language == "pycon" and "+SKIP" not in source:
             for part in DocTestStringParser(in_project(run_session))(source, document.path):  # type: ignore[arg-type]
@@ -213,6 +180,30 @@ def tear_down(namespace: dict[str, Any]) -> None:
     namespace.pop("folder").cleanup()
 
 
+@pytest.fixture(scope="session")
+def tables(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Make the lab's tables, if pytest-django has not: it looks for tests in functions, not for pages."""
+    from django.core.management import call_command
+    from django.db import connection
+
+    if connection.settings_dict["NAME"] == ":memory:":
+        with django_db_blocker.unblock():
+            call_command("migrate", verbosity=0)
+
+
+@pytest.fixture
+def page_database(tables: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Let the samples on a page use the test database, whose rows the page's other samples see."""
+    PageProject.unblock = django_db_blocker.unblock
+    with django_db_blocker.unblock():
+        yield
+
+
 pytest_collect_file = Sybil(
-    parsers=[regions], path=str(ROOT / "docs"), pattern="*.md", setup=set_up, teardown=tear_down
+    parsers=[regions],
+    path=str(ROOT / "docs"),
+    pattern="*.md",
+    setup=set_up,
+    teardown=tear_down,
+    fixtures=["page_database"],
 ).pytest()

@@ -87,24 +87,79 @@ def test_a_failed_installation_shows_why_and_is_tried_again(copy: Copy) -> None:
         assert lines[1].startswith("This command failed: .venv/bin/python -m pip install")
 
 
-@pytest.mark.parametrize(
-    ("user", "says"), [("1000", "this user cannot install it"), ("0", "Install the package chromium")]
-)
-def test_without_a_browser_or_the_right_to_install_the_package_is_named(
-    copy: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str, says: str
-) -> None:
+def machine(
+    copy: Copy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    programs: dict[str, str] | None = None,
+    *,
+    browser: bool = True,
+    user: int = 0,
+) -> Copy:
+    """Return the copy on a machine that holds few programs; the others are given as shell scripts."""
     bare(copy)
     tools = tmp_path / "bin"
     for name in ("bash", "cat", "cmp", "cp", "dirname", "env", "mktemp", "rm"):
         program(tools, name, f'exec {"/bin/" + name if os.path.exists("/bin/" + name) else "/usr/bin/" + name} "$@"')
-    program(tools, "id", f"echo {user}")
-    program(tools, "sudo", "exit 1")
+    for name, script in {"id": f"echo {user}", "sudo": "exit 1", **(programs or {})}.items():
+        program(tools, name, script)
     venv = copy.root / ".venv" / "bin"
     venv.mkdir(parents=True)
-    program(venv, "python", "exit 1")
+    program(venv, "python", f"exit {0 if browser else 1}")
+    # The machine that runs this test may have MariaDB in a folder that is looked into beside PATH.
+    copy.edit("scripts/install.sh", "PATH+=:/usr/sbin:/usr/local/sbin:/usr/libexec", "PATH+=")
     monkeypatch.setenv("PATH", str(tools))
-    (line,) = errors(copy.run("scripts/install.sh", "system"))
+    monkeypatch.delenv("TEST_MYSQL_URL", raising=False)
+    return copy
+
+
+@pytest.mark.parametrize(("user", "says"), [(1000, "this user cannot install it"), (0, "Install the package chromium")])
+def test_without_a_browser_or_the_right_to_install_the_package_is_named(
+    copy: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, says: str
+) -> None:
+    here = machine(copy, tmp_path, monkeypatch, browser=False, user=user)
+    (line,) = errors(here.run("scripts/install.sh", "system"))
     assert says in line
+
+
+@pytest.mark.parametrize("user", [0, 1000])
+def test_without_mariadb_or_the_right_to_install_the_packages_are_named(
+    copy: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int
+) -> None:
+    run = machine(copy, tmp_path, monkeypatch, user=user).run("scripts/install.sh", "system")
+    (line,) = run.stdout.splitlines()
+    assert line.endswith("To run them: apt-get install mariadb-server-core mariadb-client-core")
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("user", "refuses", "calls"), [(0, "", "install"), (1000, "", "install"), (0, "[ -e updated ] || exit 1", "update")]
+)
+def test_mariadb_is_installed_without_removing_or_asking(
+    copy: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, refuses: str, calls: str
+) -> None:
+    apt = f'[ "$1" = update ] && touch updated; echo "$@" >> calls; {refuses}'
+    sudo = '[ "$1" = -n ] && shift && exec "$@"'
+    here = machine(copy, tmp_path, monkeypatch, {"apt-get": apt, "sudo": sudo, "touch": ": > $1"}, user=user)
+    run = here.run("scripts/install.sh", "system")
+    assert (run.returncode, run.stdout, run.stderr) == (0, "Installed MariaDB (once)\n", "")
+    said = (here.root / "calls").read_text(encoding="utf-8").splitlines()
+    assert "--no-remove" in said[0]
+    assert said[0].endswith("mariadb-server-core mariadb-client-core")
+    assert said[1:] == ([] if calls == "install" else ["update -q", said[0]])
+
+
+def test_mariadb_is_not_installed_again_nor_beside_a_given_server(
+    copy: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = machine(copy, tmp_path, monkeypatch, {"apt-get": "exit 0"})
+    monkeypatch.setenv("TEST_MYSQL_URL", "mysql://somebody@example.org/nexus")
+    given = here.run("scripts/install.sh", "system")
+    monkeypatch.delenv("TEST_MYSQL_URL")
+    for name in ("mariadbd", "mariadb-install-db"):
+        program(tmp_path / "bin", name, "exit 0")
+    there = here.run("scripts/install.sh", "system")
+    assert [(run.returncode, run.stdout, run.stderr) for run in (given, there)] == [(0, "", "")] * 2
 
 
 def test_the_locks_hold_hashes_and_no_address() -> None:

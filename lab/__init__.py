@@ -1,0 +1,1 @@
+"""The backend that the handbook's pages quote: one Django project, one package a chapter."""

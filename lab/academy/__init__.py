@@ -1,0 +1,1 @@
+"""The domain that all chapters share: learners, courses, lessons, enrollments, certificates."""

@@ -1,0 +1,1 @@
+"""Commands of the academy, found by manage.py."""

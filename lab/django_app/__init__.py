@@ -1,0 +1,1 @@
+"""The Django chapter: the pages of the academy, as a server sends them."""

@@ -1,0 +1,135 @@
+"""Settings of the lab. What differs between machines comes from the environment.
+
+DEBUG         true on your own machine and nowhere else (false)
+SECRET_KEY    required unless DEBUG; 50 characters or more
+ALLOWED_HOSTS names of the site, separated by commas (none; with DEBUG: localhost)
+DATABASE_URL  sqlite:///…, postgres://… or mysql://… (required unless DEBUG; then a file in .lab/)
+CACHE_URL     redis://… (the memory of the process)
+BROKER_URL    redis://… or amqp://… (none)
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pymysql
+
+from lab import environment
+
+pymysql.install_as_MySQLdb()  # the driver for MySQL and MariaDB that needs no compiler
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --8<-- [start:environment]
+DEBUG = environment.read("DEBUG", environment.boolean, default="false")
+SECRET_KEY = environment.read(
+    "SECRET_KEY",
+    environment.secret,
+    default="for-your-own-machine-only-" * 2 if DEBUG else None,
+)
+ALLOWED_HOSTS = environment.read("ALLOWED_HOSTS", environment.words, default="")
+DATABASES = {
+    "default": {
+        **environment.read(
+            "DATABASE_URL",
+            environment.database,
+            default=f"sqlite:///{BASE_DIR}/.lab/academy.sqlite3" if DEBUG else None,
+        ),
+        "CONN_MAX_AGE": 60,  # seconds that a connection may serve further requests
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+CACHES = {
+    "default": environment.read(
+        "CACHE_URL", environment.cache, default="locmemcache://"
+    )
+}
+BROKER_URL = environment.read("BROKER_URL", environment.broker, default="")
+# --8<-- [end:environment]
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "lab.academy",
+    "lab.django_app",
+]
+
+# --8<-- [start:middleware]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+# --8<-- [end:middleware]
+
+ROOT_URLCONF = "lab.urls"
+WSGI_APPLICATION = "lab.wsgi.application"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+AUTH_USER_MODEL = "academy.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "my_courses"
+LOGOUT_REDIRECT_URL = "course_list"
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / ".lab/static"
+
+EMAIL_BACKEND = (
+    f"django.core.mail.backends.{'console' if DEBUG else 'smtp'}.EmailBackend"
+)
+
+# --8<-- [start:https]
+SECURE_SSL_REDIRECT = not DEBUG
+SESSION_COOKIE_SECURE = not DEBUG
+CSRF_COOKIE_SECURE = not DEBUG
+SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 3600
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
+SECURE_HSTS_PRELOAD = not DEBUG
+# --8<-- [end:https]
+
+# --8<-- [start:logging]
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+}
+# --8<-- [end:logging]

@@ -1,0 +1,135 @@
+"""What the tests of the lab share: a database, an academy to work with, and the kinds of recordings."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.core.management.color import no_style
+from django.db import connection
+
+from lab.academy.seed import seed
+from scripts.services import Unavailable
+from tests import databases
+from tests.recording import exchange as exchanges
+from tests.recording import session as sessions
+from tests.recording import shell as shells
+from tests.recording import versions
+from tests.recording.files import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_django import DjangoDbBlocker
+    from pytest_django.live_server_helper import LiveServer
+    from pytest_regressions.file_regression import FileRegressionFixture
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test marked ``databases`` once on each of its databases."""
+    mark = metafunc.definition.get_closest_marker("databases")
+    if mark:
+        names = [
+            pytest.param(name, marks=[] if name == "sqlite" else pytest.mark.services)
+            for name in mark.args or databases.NAMES
+        ]
+        metafunc.parametrize("database", names, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def drop_databases(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Drop the test databases when all tests have run."""
+    yield
+    with django_db_blocker.unblock():
+        databases.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def database(
+    request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[str]:
+    """The name of the database that the test runs on: SQLite, or what ``@pytest.mark.databases`` asks for."""
+    name = getattr(request, "param", "sqlite")
+    with django_db_blocker.unblock():
+        try:
+            using = databases.use(name)
+            using.__enter__()
+        except Unavailable as reason:
+            pytest.skip(str(reason))
+    yield name
+    with django_db_blocker.unblock():
+        using.__exit__(None, None, None)
+
+
+@pytest.fixture
+def academy(db: None) -> None:
+    """Ten courses and ten learners, the first of them Ama, Kofi and Esi; ids start at 1."""
+    names = connection.introspection.sequence_list()
+    if connection.vendor != "mysql":  # there it would end the transaction; no recording of ids is made on it
+        with connection.cursor() as cursor:
+            for statement in connection.ops.sequence_reset_by_name_sql(no_style(), names):
+                cursor.execute(statement)
+    seed(courses=10, learners=10)
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest, file_regression: FileRegressionFixture) -> Recorder:
+    """``record(name, text)`` compares a text with lab/<chapter>/recorded/<name>."""
+    chapter = Path(request.path).parent.name
+    return Recorder(file_regression, chapter, writes=request.config.getoption("regen_all"))
+
+
+@pytest.fixture
+def session(record: Recorder) -> Callable[..., None]:
+    """``session(name, **names)`` runs a recorded Python session again and compares it."""
+
+    def rerun(name: str, **names: Any) -> None:
+        transcript = record.path(name).read_text(encoding="utf-8")
+        record(name, sessions.rerun(transcript, {"__name__": "__main__", **names}))
+
+    return rerun
+
+
+@pytest.fixture
+def shell(record: Recorder, tmp_path: Path) -> Callable[..., None]:
+    """``shell(name, **variables)`` runs a recorded shell session again, in an empty folder, and compares it."""
+
+    def rerun(name: str, **variables: str) -> None:
+        transcript = record.path(name).read_text(encoding="utf-8")
+        record(name, shells.rerun(transcript, tmp_path, variables))
+
+    return rerun
+
+
+@pytest.fixture
+def wire(live_server: LiveServer) -> Callable[..., exchanges.Exchange]:
+    """``wire(method, path, headers, body)`` sends a request to the lab over a real connection."""
+
+    def send(method: str, path: str, headers: dict[str, str] | None = None, body: str = "") -> exchanges.Exchange:
+        return exchanges.exchange(live_server.url, method, path, headers, body)
+
+    return send
+
+
+@pytest.fixture
+def stamp(record: Recorder, request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Callable[..., None]:
+    """``stamp("Django", …)`` records the versions behind a chapter, or holds the recorded ones to the locked ones."""
+
+    def check(*packages: str) -> None:
+        servers = []
+        for name in databases.NAMES:
+            with django_db_blocker.unblock(), databases.use(name):
+                servers.append(versions.server())
+        today = versions.stamp(*packages, servers=servers, today=datetime.datetime.now(datetime.UTC).date())
+        if record.writes:
+            record("versions.md", today)
+            return
+        recorded = versions.LINE.fullmatch(record.path("versions.md").read_text(encoding="utf-8").strip())
+        assert recorded, "versions.md is not as the stamp writes it: make record"
+        # Another machine may have another Python or server; what the lock pins is the same everywhere.
+        pinned = {part for part in today.split(" with ")[1].rstrip(".").split(", ") if part.startswith(packages)}
+        assert pinned <= set(recorded["what"].split(", ")), record.message("versions.md", f"this run: {today}")
+
+    return check

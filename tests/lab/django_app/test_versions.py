@@ -1,0 +1,15 @@
+"""The stamp that every page of the chapter shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.mark.services
+def test_the_stamp_is_that_of_the_locked_versions(stamp: Callable[..., None]) -> None:
+    stamp("Django")  # writes versions.md

@@ -1,0 +1,1 @@
+"""What the lab records: pictures and outputs that pages quote."""

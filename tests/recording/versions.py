@@ -1,0 +1,52 @@
+"""The stamp of a chapter: with which versions its recordings were made, and when."""
+
+from __future__ import annotations
+
+import platform
+import re
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from django.db import connection
+
+if TYPE_CHECKING:
+    import datetime
+
+PACKAGES = {
+    "Django": "django",
+    "Django REST framework": "djangorestframework",
+    "Strawberry": "strawberry-graphql-django",
+}
+LINE = re.compile(r"Recorded on (?P<date>\d{1,2} \w+ \d{4}) with (?P<what>.+)\.")
+
+
+def server() -> str:
+    """Return the name and version of the database server behind ``default``."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("SELECT 'SQLite ' || sqlite_version()")
+        elif connection.vendor == "postgresql":
+            cursor.execute("SELECT 'PostgreSQL ' || split_part(current_setting('server_version'), ' ', 1)")
+        else:
+            cursor.execute("SELECT version()")
+        text = str(cursor.fetchone()[0])
+    if connection.vendor == "mysql":
+        name = "MariaDB" if "mariadb" in text.lower() else "MySQL"
+        return f"{name} {text.split('-')[0]}"
+    return text
+
+
+def stamp(*packages: str, servers: list[str], today: datetime.date) -> str:
+    """Return the line that the pages of a chapter show.
+
+    Args:
+        packages: Names in PACKAGES.
+        servers: What ``server()`` returned for each database.
+        today: The day of the recording.
+    """
+    parts = [
+        f"Python {platform.python_version()}",
+        *(f"{name} {version(PACKAGES[name])}" for name in packages),
+        *servers,
+    ]
+    return f"Recorded on {today.day} {today:%B %Y} with {', '.join(parts)}."
