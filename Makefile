@@ -1,4 +1,5 @@
-# make serve   preview on 127.0.0.1:8000   (PORT=8001 HOST=0.0.0.0)
+# make serve   preview on 127.0.0.1:8000   (PORT=8002 HOST=0.0.0.0)
+# make lab     the backend that the pages quote, on 127.0.0.1:8001
 # make check   the fast checks before a pull request
 # make test    everything; installs what it lacks
 # make build   the site, into site/
@@ -7,13 +8,14 @@
 PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
+ONLY ?= lab
 BIN := .venv/bin
 
 export NO_MKDOCS_2_WARNING := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHON
 
-.PHONY: help serve build check test lock glossary pictures format
+.PHONY: help serve lab build check test next record proof lock glossary pictures format
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +23,14 @@ help: ## List the commands
 serve: ## Preview the site with live reload
 	@scripts/install.sh site
 	@exec $(BIN)/python -m scripts.serve --host $(HOST) --port $(PORT)
+
+lab: PORT := 8001
+lab: export DEBUG ?= true
+lab: ## Run the lab: migrate, seed an empty database, serve (DATABASE_URL=postgres://…)
+	@scripts/install.sh lab
+	@$(BIN)/python lab/manage.py migrate --verbosity 0
+	@$(BIN)/python lab/manage.py seed_academy --if-empty
+	@exec $(BIN)/python lab/manage.py runserver $(HOST):$(PORT)
 
 build: ## Build the site into site/
 	@scripts/install.sh site
@@ -30,23 +40,45 @@ check: ## Find the mistakes that can be found in seconds
 	@scripts/install.sh tests
 	@$(BIN)/python -m scripts.build --check
 	@$(BIN)/python -m scripts.glossary --check
+	@$(BIN)/python -m scripts.proof --check
+	@$(BIN)/python -m scripts.proof --touched
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/typos
 	@$(BIN)/rumdl check --quiet .
 	@$(BIN)/shellcheck scripts/*.sh .ci/run
-	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not browser and not slow"
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not browser and not slow and not services"
 
 test: ## Run everything
 	@scripts/install.sh tests system
+	@date +%s > .venv/started
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m "browser or slow"
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q -n auto --dist loadfile tests/lab
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/python -m scripts.proof --coverage
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile --ignore tests/lab -m "browser or slow or services"
+	@echo "make test took $$(($$(date +%s) - $$(cat .venv/started))) seconds"
+
+next: ## Run the lab's and the pages' tests on the current Django release (Python 3.12 or newer)
+	@scripts/install.sh next system
+	@.venv-next/bin/python -m pytest -q -n auto --dist loadfile docs tests/lab
+
+record: ## Record anew what the tests of the lab make   (ONLY=lab/django_app)
+	@scripts/install.sh tests system
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile --regen-all $(ONLY:lab%=tests/lab%)
+	@$(BIN)/python -m scripts.proof --touched
+
+proof: ## Show how the blocks of each page are proven
+	@scripts/install.sh tests
+	@$(BIN)/python -m scripts.proof
 
 lock: ## Pin the newest versions that requirements*.in allow, with hashes
 	@scripts/install.sh tests
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11.5 --generate-hashes --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11.5 --generate-hashes --no-header requirements-lab.in -o requirements-lab.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.12 --generate-hashes --no-header requirements-next.in -o requirements-next.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11.5 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
 	$(BIN)/npm update --package-lock-only --ignore-scripts --silent
 

@@ -2,8 +2,10 @@
 
 DEBUG         true on your own machine and nowhere else (false)
 SECRET_KEY    required unless DEBUG; 50 characters or more
+SECRET_KEY_FALLBACKS  former keys whose signatures are still valid, separated by commas (none)
 ALLOWED_HOSTS names of the site, separated by commas (none; with DEBUG: localhost)
-DATABASE_URL  sqlite:///…, postgres://… or mysql://… (required unless DEBUG; then a file in .lab/)
+BEHIND_PROXY  true if a proxy that sets X-Forwarded-Proto is the only way in (false)
+DATABASE_URL  sqlite:///…, postgres://… or mysql://… (required unless DEBUG; then lab/db.sqlite3)
 CACHE_URL     redis://… (the memory of the process)
 BROKER_URL    redis://… or amqp://… (none)
 """
@@ -17,7 +19,7 @@ from lab import environment
 
 pymysql.install_as_MySQLdb()  # the driver for MySQL and MariaDB that needs no compiler
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+BASE_DIR = Path(__file__).resolve().parent
 
 # --8<-- [start:environment]
 DEBUG = environment.read("DEBUG", environment.boolean, default="false")
@@ -26,13 +28,17 @@ SECRET_KEY = environment.read(
     environment.secret,
     default="for-your-own-machine-only-" * 2 if DEBUG else None,
 )
+SECRET_KEY_FALLBACKS = environment.read(
+    "SECRET_KEY_FALLBACKS", environment.words, default=""
+)
 ALLOWED_HOSTS = environment.read("ALLOWED_HOSTS", environment.words, default="")
+BEHIND_PROXY = environment.read("BEHIND_PROXY", environment.boolean, default="false")
 DATABASES = {
     "default": {
         **environment.read(
             "DATABASE_URL",
             environment.database,
-            default=f"sqlite:///{BASE_DIR}/.lab/academy.sqlite3" if DEBUG else None,
+            default=f"sqlite:///{BASE_DIR}/db.sqlite3" if DEBUG else None,
         ),
         "CONN_MAX_AGE": 60,  # seconds that a connection may serve further requests
         "CONN_HEALTH_CHECKS": True,
@@ -106,8 +112,17 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 
+# --8<-- [start:static]
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / ".lab/static"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage."
+        + ("StaticFilesStorage" if DEBUG else "ManifestStaticFilesStorage")
+    },
+}
+# --8<-- [end:static]
 
 EMAIL_BACKEND = (
     f"django.core.mail.backends.{'console' if DEBUG else 'smtp'}.EmailBackend"
@@ -120,6 +135,8 @@ CSRF_COOKIE_SECURE = not DEBUG
 SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
 SECURE_HSTS_PRELOAD = not DEBUG
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
+SECURE_REDIRECT_EXEMPT = [r"^health/"]  # probes come without the proxy, over HTTP
 # --8<-- [end:https]
 
 # --8<-- [start:logging]
@@ -131,5 +148,7 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
+    # Django's own handler would print each line a second time.
+    "loggers": {"django": {"handlers": [], "level": "INFO"}},
 }
 # --8<-- [end:logging]

@@ -2,6 +2,8 @@
 # Install what a command needs, once.
 #
 #   scripts/install.sh site      .venv with what builds and serves the site
+#   scripts/install.sh lab       .venv with what the lab runs on
+#   scripts/install.sh next      .venv-next: what the tests need, with the current Django release
 #   scripts/install.sh tests     .venv with what the tests need, and the Node packages
 #   scripts/install.sh system    Chromium, for the browser tests; MariaDB, if that asks nothing of anybody
 #
@@ -28,26 +30,31 @@ quietly() {
 }
 
 make_venv() {
-    command -v "$python" >/dev/null || fail "There is no $python. Install Python 3.11.5 or newer, or name one: make serve PYTHON=python3.13"
-    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11, 5))' ||
-        fail "Nexus needs Python 3.11.5 or newer, and $python is $("$python" -V 2>&1 | cut -d' ' -f2). Name another: make serve PYTHON=python3.13"
+    local venv=$1 oldest=$2 who=Nexus
+    if [ "$venv" != .venv ]; then who="make next"; fi
+    command -v "$python" >/dev/null || fail "There is no $python. Install Python $oldest or newer, or name one: make serve PYTHON=python3.13"
+    "$python" -c "import sys; sys.exit(sys.version_info < tuple(map(int, '$oldest'.split('.'))))" ||
+        fail "$who needs Python $oldest or newer, and $python is $("$python" -V 2>&1 | cut -d' ' -f2). Name another: make serve PYTHON=python3.13"
     "$python" -c 'import ensurepip, venv' 2>/dev/null ||
         fail "This Python cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv"
-    "$python" -m venv --clear .venv
+    "$python" -m venv --clear "$venv"
 }
 
-# The lock that .venv was made from is kept in it: while the two are the same, there is nothing to do.
+# The lock that a virtual environment was made from is kept in it: while the two are the same, there is nothing to do.
 install_python() {
-    local lock=$1 mark=.venv/installed-$1
-    if .venv/bin/python -c '' 2>/dev/null && cmp -s "$lock" "$mark"; then
+    local lock=$1 venv=${2:-.venv} oldest=${3:-3.11.5}
+    local mark=$venv/installed-$lock
+    if "$venv/bin/python" -c '' 2>/dev/null && cmp -s "$lock" "$mark"; then
         return
     fi
-    .venv/bin/python -c '' 2>/dev/null || make_venv
-    echo "Installing $lock into .venv (once)"
-    quietly .venv/bin/python -m pip install --require-hashes -r "$lock"
+    "$venv/bin/python" -c '' 2>/dev/null || make_venv "$venv" "$oldest"
+    echo "Installing $lock into $venv (once)"
+    quietly "$venv/bin/python" -m pip install --require-hashes -r "$lock"
     cp "$lock" "$mark"
-    # The tests' lock holds everything that the site's holds.
-    if [ "$lock" = requirements-dev.txt ]; then cp requirements.txt .venv/installed-requirements.txt; fi
+    # The tests' lock holds everything that the others hold.
+    if [ "$lock" = requirements-dev.txt ]; then
+        for part in requirements.txt requirements-lab.txt; do cp "$part" "$venv/installed-$part"; done
+    fi
 }
 
 install_node() {
@@ -108,8 +115,13 @@ install_system() {
 for part in "$@"; do
     case $part in
     site) install_python requirements.txt ;;
+    lab) install_python requirements-lab.txt ;;
+    next)
+        install_python requirements-dev.txt .venv-next 3.12
+        install_python requirements-next.txt .venv-next
+        ;;
     tests) install_python requirements-dev.txt && install_node ;;
     system) install_system ;;
-    *) fail "usage: scripts/install.sh [site] [tests] [system]" ;;
+    *) fail "usage: scripts/install.sh [site] [lab] [tests] [next] [system]" ;;
     esac
 done

@@ -34,6 +34,7 @@ class UserAdmin(DjangoUserAdmin):
     )
 
 
+# --8<-- [start:course]
 class LessonInline(admin.TabularInline):
     """The lessons of a course, on the page of the course."""
 
@@ -51,6 +52,9 @@ class CourseAdmin(admin.ModelAdmin):
     search_fields = ("title",)
     prepopulated_fields = {"slug": ("title",)}
     filter_horizontal = ("tags",)
+
+
+# --8<-- [end:course]
 
 
 @admin.register(models.Learner)

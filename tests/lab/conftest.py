@@ -115,21 +115,24 @@ def wire(live_server: LiveServer) -> Callable[..., exchanges.Exchange]:
 
 @pytest.fixture
 def stamp(record: Recorder, request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Callable[..., None]:
-    """``stamp("Django", …)`` records the versions behind a chapter, or holds the recorded ones to the locked ones."""
+    """``stamp("versions.md", "Django", …)`` records the versions behind a chapter.
 
-    def check(*packages: str) -> None:
+    Without ``--regen-all`` it holds the recorded versions to the installed ones.
+    """
+
+    def check(name: str, *packages: str) -> None:
         servers = []
-        for name in databases.NAMES:
-            with django_db_blocker.unblock(), databases.use(name):
+        for database in databases.NAMES:
+            with django_db_blocker.unblock(), databases.use(database):
                 servers.append(versions.server())
         today = versions.stamp(*packages, servers=servers, today=datetime.datetime.now(datetime.UTC).date())
         if record.writes:
-            record("versions.md", today)
+            record(name, today)
             return
-        recorded = versions.LINE.fullmatch(record.path("versions.md").read_text(encoding="utf-8").strip())
-        assert recorded, "versions.md is not as the stamp writes it: make record"
+        recorded = versions.LINE.fullmatch(record.path(name).read_text(encoding="utf-8").strip())
+        assert recorded, f"{name} is not as the stamp writes it: make record"
         # Another machine may have another Python or server; what the lock pins is the same everywhere.
         pinned = {part for part in today.split(" with ")[1].rstrip(".").split(", ") if part.startswith(packages)}
-        assert pinned <= set(recorded["what"].split(", ")), record.message("versions.md", f"this run: {today}")
+        assert pinned <= set(recorded["what"].split(", ")), record.message(name, f"this run: {today}")
 
     return check

@@ -19,6 +19,7 @@ import doctest
 import json
 import re
 import subprocess
+import sys
 import tempfile
 import tomllib
 from pathlib import Path
@@ -126,7 +127,10 @@ def checked(example: Example, command: list[str], name: str) -> str | None:
     file = Path(example.namespace["folder"].name) / name
     file.write_text(str(example.parsed), encoding="utf-8")
     run = subprocess.run(
-        [str(ROOT / ".venv/bin" / command[0]), *command[1:], str(file)], capture_output=True, text=True, check=False
+        [str(Path(sys.executable).parent / command[0]), *command[1:], str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return (run.stdout + run.stderr) if run.returncode else None
 

@@ -23,6 +23,7 @@ WIDTH = 360  # what a phone has room for
 RIGHT = WIDTH - 24  # where the plot ends; the last label of the axis needs the rest
 HEIGHT = 200  # of the plot alone
 LINE = 20  # from one line of text to the next
+LONGEST = 38  # of a name that stands in one line, in letters
 LETTER = 0.6 * TEXT  # the width of one, on the wide side
 SMALL = 13
 MOST_STEPS = 5  # between ticks
@@ -56,6 +57,10 @@ class Measurement:
             raise ValueError("a picture needs a title and a description")
         if bool(self.lines) == bool(self.bars) or len(self.lines) > len(DASHES):
             raise ValueError(f"a chart has either bars or one to {len(DASHES)} lines")
+        if max(map(len, [self.x, *self.lines])) > LONGEST:
+            raise ValueError(
+                f"the names of lines and of the lower axis have at most {LONGEST} letters: lines do not wrap"
+            )
         if not all(self.lines.values()) or not all(map(math.isfinite, self.numbers())):
             raise ValueError("every line has points, and every number is finite")
         if self.bars and (self.log_x or self.log_y or min(self.bars.values()) < 0):
@@ -180,7 +185,7 @@ def lines(series: Measurement) -> tuple[list[str], float]:
     styles = list(zip(series.lines.items(), colors, DASHES, MARKERS, strict=False))
     for (name, _), color, dash, marker in styles:
         body.append(stroke([(0, top + 11), (36, top + 11)], color, dash))
-        body.append(f'<path class="key" fill="{color}" d="M18 {top + 11:g}{marker}"/>')
+        body.append(f'<path fill="{color}" d="M18 {top + 11:g}{marker}"/>')
         body.append(words(44, top + 16, name))
         top += LINE
     text, top = paragraph(top + 4, series.y)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-from scripts.pages import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 END = "--- end of output, status "
 
@@ -25,10 +24,10 @@ def commands(transcript: str) -> Iterator[tuple[str, str]]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Return the environment of a session in ``folder``: the tools of .venv, one person, one moment, no settings."""
+    """Return the environment of a session: this Python's tools, one person, one moment, no settings of the author's."""
     who = {"NAME": "Learner", "EMAIL": "learner@example.com", "DATE": "2026-11-22T09:00Z"}
     return {
-        "PATH": f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(folder),
         "LC_ALL": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-import markdown  # type: ignore[import-untyped]
+import markdown
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
@@ -19,7 +19,7 @@ from django.test.utils import isolate_apps
 
 from scripts.pages import ROOT
 from tests.recording.chart import MARKERS, Measurement, chart, table
-from tests.recording.diagram import COLORS, SMALLEST_SCALE, WIDEST, draw
+from tests.recording.diagram import COLORS, SMALLEST_SCALE, WIDEST, draw, picture
 from tests.recording.entities import entities, source
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 DOT = """digraph {
-    visitor [label="a <visitor> & \\"more\\"" style=rounded]
+    visitor [label="a <visitor> & \\"more\\" → café" style=rounded]
     subgraph cluster_compose {
         label="docker compose"; style=dashed; color=gray; fontcolor=gray
         web [style=filled fillcolor=lightgray fontname=Courier]
         db [shape=cylinder]
-        hidden [style=invis]
+        room [shape=none label=""]
     }
     visitor -> web [label=" GET " color=green]
     web -> db [style=dashed color=orange]
@@ -51,8 +51,8 @@ LINES = Measurement(
     lines={
         "one at a time": [(1, 2.5), (40, 91.25), (1500, 3050)],
         "select_related(*)": [(1, 3), (40, 3.5)],
-        "a | b": [(1, 1), (1500, 7)],
-        "<cache>": [(40, 0.25)],
+        "a *b* | c": [(1, 1), (1500, 7)],
+        "<cache>": [(40, 0.25), (300, 0.5)],
     },
 )
 BARS = replace(
@@ -212,7 +212,7 @@ def test_a_picture_fits_a_phone_or_scrolls_by_keyboard(pictures: dict[str, str])
 @pytest.mark.slow
 def test_a_diagram_shows_what_the_source_names(pictures: dict[str, str]) -> None:
     svg = pictures["diagram"]
-    shown = ['a <visitor> & "more"', "docker compose", "web", "db", "GET"]
+    shown = ['a <visitor> & "more" → café', "docker compose", "web", "db", "GET"]
     assert sorted(texts(svg)) == sorted(shown)
     assert "var(--nx-series-1, currentColor)" in svg
     assert "var(--nx-tint, none)" in svg
@@ -239,8 +239,10 @@ def test_what_a_diagram_does_without_is_refused(dot: str, message: str) -> None:
         draw(dot, title="A diagram", description="It is refused.")
 
 
-@pytest.mark.parametrize(("title", "description"), [("…", "It shows."), ("A chart", " ")])
+@pytest.mark.parametrize(("title", "description"), [("…", "It shows."), ("A picture", " ")])
 def test_a_picture_without_words_is_refused(title: str, description: str) -> None:
+    with pytest.raises(ValueError, match="title and a description"):
+        picture("<g/>", 10, 10, title=title, description=description)
     with pytest.raises(ValueError, match="title and a description"):
         chart(replace(BARS, title=title, description=description))
 
@@ -397,6 +399,7 @@ def test_the_table_holds_every_number(series: Measurement) -> None:
             ["rows", *series.lines],
             ["1", "2.5", "3", "1", ""],
             ["40", "91.25", "3.5", "", "0.25"],
+            ["300", "", "", "", "0.5"],
             ["1,500", "3,050", "", "7", ""],
         ]
 
@@ -414,6 +417,7 @@ def test_a_measurement_is_kept_as_json(name: str, tmp_path: Path) -> None:
         {"bars": {"a": 1}},
         {"lines": {}},
         {"lines": {"a": []}},
+        {"lines": {"a" * 39: [(1, 1)]}},
         {"lines": {"a": [(1, math.nan)]}},
         {"lines": {name: [(1, 1)] for name in "abcde"}},
         {"lines": {}, "bars": {"a": -1}},

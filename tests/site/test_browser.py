@@ -257,7 +257,7 @@ def test_axe_finds_nothing_and_nothing_overflows(tour: Visit, path: str) -> None
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     wide = page.evaluate(
         """() => [...document.querySelectorAll('article *')]
-            .filter((node) => !node.closest('pre, .md-typeset__scrollwrap, [hidden]'))
+            .filter((node) => !node.closest('pre, .md-typeset__scrollwrap, .nx-figure, [hidden]'))
             .filter((node) => node.getBoundingClientRect().right > 321)
             .map((node) => node.outerHTML.slice(0, 80))"""
     )

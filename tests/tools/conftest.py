@@ -15,7 +15,8 @@ from scripts.pages import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-PARTS = (".ci", ".github", "docs", "includes", "overrides", "scripts", "tests")
+PARTS = (".ci", ".github", "docs", "includes", "lab", "overrides", "scripts", "tests")
+IGNORED = shutil.ignore_patterns("__pycache__", "db.sqlite3", "staticfiles")
 
 
 class Copy:
@@ -24,7 +25,7 @@ class Copy:
     def __init__(self, root: Path) -> None:
         self.root = root
         for part in PARTS:
-            shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / part, root / part, ignore=IGNORED)
         for file in ROOT.iterdir():
             if file.is_file():
                 shutil.copy2(file, root)

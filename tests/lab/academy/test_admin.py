@@ -1,0 +1,45 @@
+"""The admin's pages open, for staff alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from django.contrib import admin
+from django.urls import reverse
+
+from lab.academy.models import Course, Enrollment, User
+from tests.recording.sql import queries
+
+if TYPE_CHECKING:
+    from django.test import Client
+
+OURS = [model for model in admin.site._registry if model._meta.app_label == "academy"]
+
+
+@pytest.mark.parametrize("page", ["changelist", "add"])
+@pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
+def test_pages(academy: None, client: Client, model: type, page: str) -> None:
+    address = reverse(f"admin:academy_{model.__name__.lower()}_{page}")
+    assert client.get(address).status_code == 302
+    client.force_login(User.objects.create_superuser("staff@example.com"))
+    assert client.get(address).status_code == 200
+
+
+def test_a_course_and_a_user_can_be_changed(academy: None, client: Client) -> None:
+    staff = User.objects.create_superuser("staff@example.com")
+    client.force_login(staff)
+    for thing in (Course.objects.all()[0], staff):
+        address = reverse(f"admin:academy_{thing._meta.model_name}_change", args=[thing.pk])
+        assert client.get(address).status_code == 200
+
+
+def test_the_list_of_enrollments_does_not_ask_once_a_row(academy: None, client: Client) -> None:
+    client.force_login(User.objects.create_superuser("staff@example.com"))
+    address = reverse("admin:academy_enrollment_changelist")
+    with queries() as all_rows:
+        client.get(address)
+    Enrollment.objects.filter(certificate=None).delete()
+    with queries() as fewer_rows:
+        client.get(address)
+    assert len(all_rows.statements) == len(fewer_rows.statements)
