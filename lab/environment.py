@@ -1,7 +1,7 @@
 """What the settings read from environment variables.
 
-A process with a wrong configuration must not start, whatever starts it: ``manage.py``,
-Gunicorn or a worker. ``read`` therefore ends the process, with one line that names the variable.
+A process with a wrong configuration must not start, whatever starts it. ``manage.py`` turns
+``WrongVariable`` into one line; a server or a worker that meets it while it loads stops with it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from django.core.exceptions import ImproperlyConfigured
 from environ import Env
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ Value = TypeVar("Value")
 
 
 # --8<-- [start:read]
+class WrongVariable(ImproperlyConfigured):
+    """A variable is missing or malformed; the text is one line that names it."""
+
+
 def read(name: str, parse: Callable[[str], Value], default: str | None = None) -> Value:
     """Return the environment variable ``name``, parsed.
 
@@ -28,17 +33,17 @@ def read(name: str, parse: Callable[[str], Value], default: str | None = None) -
         default: The text to parse when the variable is not set; None if it has to be.
 
     Raises:
-        SystemExit: The variable is missing or malformed; the message names it.
+        WrongVariable: The variable is missing or malformed.
     """
     text = os.environ.get(name, default)
     if text is None:
-        raise SystemExit(
+        raise WrongVariable(
             f"{name} is not set. Set it, or DEBUG=true on your own machine."
         )
     try:
         return parse(text)
     except ValueError as error:
-        raise SystemExit(f"{name} is malformed: {error}.") from None
+        raise WrongVariable(f"{name} is malformed: {error}.") from None
 
 
 # --8<-- [end:read]

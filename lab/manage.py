@@ -13,7 +13,14 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lab.settings")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    from lab.environment import WrongVariable
+
+    # --8<-- [start:one_line]
+    try:
+        execute_from_command_line(sys.argv)
+    except WrongVariable as error:
+        sys.exit(str(error))
+    # --8<-- [end:one_line]
 
 
 if __name__ == "__main__":

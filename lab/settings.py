@@ -35,13 +35,13 @@ ALLOWED_HOSTS = environment.read("ALLOWED_HOSTS", environment.words, default="")
 BEHIND_PROXY = environment.read("BEHIND_PROXY", environment.boolean, default="false")
 DATABASES = {
     "default": {
+        "CONN_MAX_AGE": 60,  # seconds; the URL may say otherwise: ?conn_max_age=0
+        "CONN_HEALTH_CHECKS": True,
         **environment.read(
             "DATABASE_URL",
             environment.database,
             default=f"sqlite:///{BASE_DIR}/db.sqlite3" if DEBUG else None,
         ),
-        "CONN_MAX_AGE": 60,  # seconds that a connection may serve further requests
-        "CONN_HEALTH_CHECKS": True,
     }
 }
 CACHES = {

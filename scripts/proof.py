@@ -223,7 +223,8 @@ def orphans(root: Path) -> Iterator[Problem]:
             continue
         if "/recorded/" in path:
             name = path.split("/recorded/")[1]
-            if name not in words_of_tests(tests_of(root, path)):
+            made = {name, str(Path(name).with_suffix(".json"))}  # a measurement brings its picture and its table
+            if not made & words_of_tests(tests_of(root, path)):
                 folder = tests_of(root, path).relative_to(root)
                 yield Problem(
                     path, 1, f"no test in {folder} makes this recording", f'write record("{name}", …), or delete it'

@@ -3,7 +3,7 @@
 import os
 
 os.environ |= {"DEBUG": "true", "DATABASE_URL": "sqlite://:memory:"}
-for _name in ("ALLOWED_HOSTS", "BROKER_URL", "CACHE_URL", "SECRET_KEY"):
+for _name in ("ALLOWED_HOSTS", "BEHIND_PROXY", "BROKER_URL", "CACHE_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS"):
     os.environ.pop(_name, None)
 
 from lab.settings import *  # noqa: E402, F403  (a settings module is a list of names)

@@ -17,6 +17,7 @@ from tests.recording import exchange as exchanges
 from tests.recording import session as sessions
 from tests.recording import shell as shells
 from tests.recording import versions
+from tests.recording.chart import Measurement, chart, table
 from tests.recording.files import Recorder
 
 if TYPE_CHECKING:
@@ -111,6 +112,26 @@ def wire(live_server: LiveServer) -> Callable[..., exchanges.Exchange]:
         return exchanges.exchange(live_server.url, method, path, headers, body)
 
     return send
+
+
+@pytest.fixture
+def measured(record: Recorder) -> Callable[[str, Callable[[], Measurement]], Measurement]:
+    """``measured("bulk.json", measure)`` returns a recorded measurement; ``make record`` measures anew.
+
+    Its picture is recorded beside it as bulk.svg, its numbers as a table in bulk.md. What is stable
+    about the numbers is for the test to assert: the next machine is another one.
+    """
+
+    def recorded(name: str, measure: Callable[[], Measurement]) -> Measurement:
+        path = record.path(name)
+        if record.writes:
+            measure().write(path)
+        measurement = Measurement.read(path)
+        record(path.with_suffix(".svg").name, chart(measurement))
+        record(path.with_suffix(".md").name, table(measurement))
+        return measurement
+
+    return recorded
 
 
 @pytest.fixture

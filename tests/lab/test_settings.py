@@ -107,5 +107,5 @@ def test_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert environment.read("HOSTS", environment.words) == ["a.example", "b.example"]
     monkeypatch.delenv("HOSTS")
     assert environment.read("HOSTS", environment.words, default="") == []
-    with pytest.raises(SystemExit, match="HOSTS is not set"):
+    with pytest.raises(environment.WrongVariable, match="HOSTS is not set"):
         environment.read("HOSTS", environment.words)

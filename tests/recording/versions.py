@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.db import connection
@@ -34,6 +36,14 @@ def server() -> str:
         name = "MariaDB" if "mariadb" in text.lower() else "MySQL"
         return f"{name} {text.split('-')[0]}"
     return text
+
+
+def machine() -> str:
+    """Return what a measurement depends on: the system, the number of cores and the processor."""
+    cpu = Path("/proc/cpuinfo")
+    models = re.findall(r"model name\s*: (.+)", cpu.read_text(encoding="utf-8")) if cpu.exists() else []
+    processor = re.sub(r"\((R|TM)\)|@.*", "", models[0]).strip() if models else platform.machine()
+    return f"{platform.system()}, {os.cpu_count()} cores, {' '.join(processor.split())}"
 
 
 def stamp(*packages: str, servers: list[str], today: datetime.date) -> str:

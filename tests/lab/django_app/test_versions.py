@@ -12,4 +12,4 @@ if TYPE_CHECKING:
 
 @pytest.mark.services
 def test_the_stamp_is_that_of_the_locked_versions(stamp: Callable[..., None]) -> None:
-    stamp("Django")  # writes versions.md
+    stamp("versions.md", "Django")

@@ -1,0 +1,1 @@
+"""Migrations that the academy never applies: the page on migrations shows what they do."""

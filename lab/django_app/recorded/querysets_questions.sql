@@ -1,0 +1,20 @@
+-- 4 queries
+
+SELECT 1 AS a
+FROM academy_course
+WHERE academy_course.published
+LIMIT 1;
+
+SELECT COUNT(*) AS __count
+FROM academy_course
+WHERE academy_course.published;
+
+SELECT academy_course.id, /* 8 more */ academy_course.teacher_id
+FROM academy_course
+WHERE academy_course.published
+ORDER BY academy_course.title ASC, academy_course.id ASC;
+
+SELECT academy_course.id, /* 8 more */ academy_course.teacher_id
+FROM academy_course
+WHERE academy_course.slug = 'django'
+LIMIT 21;

@@ -1,0 +1,350 @@
+"""The lab in production: its settings, what probes are told, and what a visitor sees when it fails."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import re
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from wsgiref.handlers import BaseHandler
+
+import pytest
+from django.contrib.auth import get_user
+from django.core.cache import cache
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signing import BadSignature, Signer
+from django.db import connection, connections
+from django.db.backends.postgresql.base import DatabaseWrapper
+from django.http import HttpRequest
+from django.test import Client
+
+from lab.academy.models import User
+from lab.django_app import deployment
+from scripts.pages import ROOT
+from scripts.services import free_port
+from tests.recording.exchange import exchange
+from tests.recording.sql import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pytest_django import Settings
+
+    from tests.recording.exchange import Exchange
+    from tests.recording.files import Recorder
+
+OLD, NEW = "old-key-" * 8, "new-key-" * 8
+PRODUCTION = {
+    "SECRET_KEY": NEW,
+    "ALLOWED_HOSTS": "academy.example",
+    "DATABASE_URL": "sqlite:///academy.sqlite3",
+}
+HTTPS = {"x-forwarded-proto": "https"}
+
+
+def production(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
+    """Return the lab's settings as they are with these variables, and what production needs."""
+    for name in ("DEBUG", "BEHIND_PROXY", "SECRET_KEY_FALLBACKS", "CACHE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**PRODUCTION, **variables}.items():
+        monkeypatch.setenv(name, value)
+    return runpy.run_path(str(ROOT / "lab/settings.py"))
+
+
+@pytest.fixture
+def in_production(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The security settings that the lab has in production, behind a proxy."""
+    for name, value in production(monkeypatch, BEHIND_PROXY="true").items():
+        if name.startswith(("SECURE_", "SESSION_", "CSRF_")):
+            setattr(settings, name, value)
+
+
+@pytest.fixture
+def database_down(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The database server has gone: nobody listens on its port."""
+    connection.close()
+    with monkeypatch.context() as patch:
+        patch.setitem(connections.settings["default"], "PORT", "1")
+        patch.setitem(connection.settings_dict, "PORT", "1")
+        yield
+        connection.close()
+
+
+@pytest.mark.slow
+def test_check_deploy_warns_of_a_fresh_project(shell: Callable[..., None], record: Recorder) -> None:
+    shell("deployment_check_fresh.console")
+    recorded = record.path("deployment_check_fresh.console").read_text(encoding="utf-8")
+    assert re.findall(r"W\d{3}", recorded) == ["W004", "W008", "W009", "W012", "W016", "W018", "W020"]
+
+
+@pytest.mark.slow
+def test_check_deploy_is_clean_and_migrations_are_applied(tmp_path: Path, shell: Callable[..., None]) -> None:
+    (tmp_path / "lab").symlink_to(ROOT / "lab")
+    shell("deployment_check_lab.console")
+
+
+def test_debug_is_off_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert production(monkeypatch)["DEBUG"] is False
+    for name in ("SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "SECURE_SSL_REDIRECT"):
+        assert production(monkeypatch)[name] is True
+
+
+@pytest.mark.databases("postgresql")
+@pytest.mark.django_db(transaction=True)
+def test_a_foreign_host_gets_400(wire: Callable[..., Exchange], record: Recorder) -> None:
+    answer = wire("GET", "/health/", {"Host": "10.0.3.7:8000"})
+    assert answer.status == 400
+    record("deployment_host.http", answer.text)
+
+
+def test_plain_http_is_redirected(in_production: None, client: Client) -> None:
+    answer = client.get("/timetable/?week=2")
+    assert (answer.status_code, answer["location"]) == (301, "https://testserver/timetable/?week=2")
+
+
+def test_a_request_that_came_over_https_is_not_redirected(in_production: None, client: Client) -> None:
+    answer = client.get("/timetable/", headers=HTTPS)
+    assert answer.status_code == 302, "to the login page, and so not to HTTPS"
+    assert answer["strict-transport-security"] == "max-age=31536000; includeSubDomains; preload"
+
+
+def test_without_the_proxy_setting_the_redirect_never_ends(
+    in_production: None, settings: Settings, client: Client
+) -> None:
+    settings.SECURE_PROXY_SSL_HEADER = None
+    answer = client.get("/timetable/", headers=HTTPS)
+    assert (answer.status_code, answer["location"]) == (301, "https://testserver/timetable/")
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_without_the_proxy_setting_forms_fail(db: None, settings: Settings, trusted: bool) -> None:
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if trusted else None
+    headers = {**HTTPS, "host": "testserver", "origin": "https://testserver"}
+    browser = Client(enforce_csrf_checks=True, headers=headers)
+    browser.get("/login/")
+    form = {"username": "ama@example.com", "password": "", "csrfmiddlewaretoken": browser.cookies["csrftoken"].value}
+    assert browser.post("/login/", form).status_code == (200 if trusted else 403)
+
+
+def test_the_lab_trusts_the_header_only_behind_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert production(monkeypatch)["SECURE_PROXY_SSL_HEADER"] is None
+    trusted = production(monkeypatch, BEHIND_PROXY="true")["SECURE_PROXY_SSL_HEADER"]
+    assert trusted == ("HTTP_X_FORWARDED_PROTO", "https")
+
+
+def test_a_probe_over_http_reaches_the_view(db: None, in_production: None, client: Client) -> None:
+    assert client.get("/health/").status_code == 200
+    assert client.get("/health/alive/").content == b"alive"
+    assert client.get("/healthy/").status_code == 301
+
+
+@pytest.mark.databases
+def test_all_parts_work(db: None, client: Client) -> None:
+    answer = client.get("/health/")
+    assert (answer.status_code, answer.json()) == (200, {"database": True, "cache": True})
+    assert "no-cache" in answer["cache-control"]
+
+
+def test_a_probe_without_a_cookie_asks_the_database_nothing(db: None, client: Client) -> None:
+    with queries() as asked:
+        client.get("/health/alive/")
+    assert asked.statements == []
+    client.force_login(User.objects.create_user("ama@example.com"))
+    with queries() as asked:
+        client.get("/health/alive/")
+    assert len(asked.statements) == 2, "the session and the user, though the view is open to everybody"
+
+
+@pytest.mark.databases("postgresql", "mariadb")
+def test_readiness_names_the_database(database_down: None, client: Client) -> None:
+    answer = client.get("/health/")
+    assert (answer.status_code, answer.json()) == (503, {"database": False, "cache": True})
+    assert client.get("/health/alive/").status_code == 200, "a restart would not help"
+
+
+def test_readiness_names_the_cache(db: None, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(key: str) -> None:
+        raise ConnectionError("redis://:secret@cache.example:6379 refused")
+
+    monkeypatch.setattr(cache, "get", refuse)
+    answer = client.get("/health/")
+    assert (answer.status_code, answer.json()) == (503, {"database": True, "cache": False})
+    assert b"secret" not in answer.content
+
+
+@pytest.mark.databases("postgresql")
+def test_the_database_is_down(database_down: None, wire: Callable[..., Exchange], record: Recorder) -> None:
+    log = io.StringIO()
+    handler = logging.StreamHandler(log)
+    handler.setFormatter(logging.Formatter("{levelname} {name} {message}", style="{"))
+    logging.getLogger().addHandler(handler)
+    try:
+        down = wire("GET", "/health/").text
+        record("deployment_down.http", re.sub(r"(?m)^(Expires: ).*", r"\1…", down))
+        record("deployment_500.http", wire("GET", "/").text)
+    finally:
+        logging.getLogger().removeHandler(handler)
+    lines = log.getvalue().splitlines()
+    shown = [line for line in lines if re.match(r"ERROR |django\.db\.utils|Traceback", line)]
+    shown = [re.sub(r"(Error: connection \w+:).*", r"\1 …", line) for line in shown]
+    record("deployment_500.txt", "\n".join(shown[shown.index("ERROR django.request Internal Server Error: /") :]))
+
+
+@pytest.mark.databases("postgresql")
+def test_debug_shows_the_environment(
+    database_down: None, settings: Settings, wire: Callable[..., Exchange], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {"DATABASE_URL": "postgres://lab:seven-rivers@db/academy", "API_TOKEN": "four-palms"}
+    monkeypatch.setattr(BaseHandler, "os_environ", environment)  # what wsgiref read when the process started
+    settings.DEBUG = True
+    shown = wire("GET", "/").body
+    assert "seven-rivers" in shown, "the name DATABASE_URL looks harmless to Django"
+    assert "four-palms" not in shown, "a name with TOKEN in it does not"
+    assert "OperationalError" in shown
+
+
+def test_a_new_key_accepts_what_the_former_one_signed(settings: Settings) -> None:
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = OLD, []
+    signed = Signer().sign("seat 7")
+    settings.SECRET_KEY = NEW
+    with pytest.raises(BadSignature):
+        Signer().unsign(signed)
+    settings.SECRET_KEY_FALLBACKS = [OLD]
+    assert Signer().unsign(signed) == "seat 7"
+
+
+def test_the_lab_reads_former_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert production(monkeypatch)["SECRET_KEY_FALLBACKS"] == []
+    assert production(monkeypatch, SECRET_KEY_FALLBACKS=OLD)["SECRET_KEY_FALLBACKS"] == [OLD]
+
+
+@pytest.mark.parametrize("fallbacks", [[OLD], []])
+def test_people_stay_signed_in_while_the_former_key_is_accepted(
+    db: None, settings: Settings, client: Client, fallbacks: list[str]
+) -> None:
+    settings.SECRET_KEY = OLD
+    client.force_login(User.objects.create_user("ama@example.com"))
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = NEW, fallbacks
+    request = HttpRequest()
+    request.session = client.session
+    assert get_user(request).is_authenticated is bool(fallbacks)
+
+
+def connected(**settings: Any) -> DatabaseWrapper:
+    """Return a further connection to the test database, with other settings."""
+    further = connection.copy()
+    assert isinstance(further, DatabaseWrapper)
+    further.settings_dict = {**further.settings_dict, **settings}
+    return further
+
+
+def processes(database: DatabaseWrapper) -> set[int]:
+    """Return the server processes behind five requests, each closing as Django does at its end."""
+    found = set()
+    for _ in range(5):
+        with database.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            found.add(cursor.fetchone()[0])
+        database.close()
+    return found
+
+
+@pytest.mark.databases("postgresql")
+def test_a_pool_keeps_connections(transactional_db: None) -> None:
+    assert len(processes(connected(CONN_MAX_AGE=0))) == 5, "without a pool, a connection a request"
+    pooled = connected(**deployment.pooled(connection.settings_dict))
+    try:
+        pooled.pool.open()
+        pooled.pool.wait()
+        assert len(processes(pooled)) <= 2
+        assert (pooled.pool.min_size, pooled.pool.max_size, pooled.pool.timeout) == (2, 8, 5)
+    finally:
+        pooled.close_pool()
+
+
+@pytest.mark.databases("postgresql")
+def test_a_pool_and_lasting_connections_exclude_each_other(transactional_db: None) -> None:
+    both = connected(**{**deployment.pooled(connection.settings_dict), "CONN_MAX_AGE": 60})
+    with pytest.raises(ImproperlyConfigured, match="persistent"):
+        both.ensure_connection()
+
+
+SERVE = """
+import io
+from wsgiref.util import setup_testing_defaults
+from lab.wsgi import application
+environ = {"HTTP_HOST": "academy.example", "PATH_INFO": "/health/alive/"}
+setup_testing_defaults(environ)
+print(b"".join(application(environ, lambda status, headers: print(status))))
+"""
+
+
+@pytest.mark.slow
+def test_a_server_finds_the_application() -> None:
+    kept = {name: value for name, value in os.environ.items() if name.startswith(("PATH", "COVERAGE"))}
+    run = subprocess.run(
+        [sys.executable, "-c", SERVE], cwd=ROOT, env={**kept, **PRODUCTION}, capture_output=True, text=True, check=False
+    )
+    assert run.stdout.splitlines() == ["200 OK", "b'alive'"], run.stderr
+
+
+def test_every_row_of_the_list_has_its_test() -> None:
+    page = (ROOT / "docs/technologies/django/deployment.md").read_text(encoding="utf-8")
+    named = re.findall(r"(?m)^\| .* \| `(test_\w+)` \|$", page)
+    assert len(named) == 10
+    assert not [name for name in named if name not in globals()]
+
+
+@pytest.mark.slow
+def test_gunicorn_gives_up_on_a_missing_variable(record: Recorder, tmp_path: Path) -> None:
+    """What an operator looks for: the last line of the traceback, Gunicorn's errors, the status."""
+    run = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "lab.wsgi", "--bind", "127.0.0.1:0"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},  # Gunicorn keeps a socket there
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert run.returncode == 3
+    lines = [line for line in run.stderr.splitlines() if "[ERROR]" in line or "WrongVariable: " in line]
+    stable = [re.sub(r"^\[[^]]*\] \[\d+\] |(?<=pid:)\d+", "…", line) for line in lines]
+    record("deployment_gunicorn.txt", "\n".join([*stable, f"exit status {run.returncode}"]))
+
+
+@pytest.mark.slow
+def test_gunicorn_finishes_a_request_after_sigterm(tmp_path: Path) -> None:
+    """A slow request is under way when the signal comes, and is answered; the next one is refused."""
+    (tmp_path / "slow.py").write_text(
+        "import time\n\n\ndef application(environ, start_response):\n    time.sleep(1)\n"
+        "    start_response('200 OK', [('Content-Length', '4')])\n    return [b'done']\n",
+        encoding="utf-8",
+    )
+    port = free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "slow", "--bind", f"127.0.0.1:{port}"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stderr
+    next(line for line in server.stderr if "Booting worker" in line)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(exchange, f"http://127.0.0.1:{port}", "GET", "/")
+        time.sleep(0.5)
+        server.send_signal(signal.SIGTERM)
+        assert answer.result().body == "done"
+    server.communicate(timeout=30)
+    assert server.returncode == 0
+    with pytest.raises(ConnectionRefusedError):
+        exchange(f"http://127.0.0.1:{port}", "GET", "/")
