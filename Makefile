@@ -62,11 +62,11 @@ test: ## Run everything
 	@echo "make test took $$(($$(date +%s) - $$(cat .venv/started))) seconds"
 
 next: ## Run the lab's and the pages' tests on the current Django release (Python 3.12 or newer)
-	@scripts/install.sh next system
+	@scripts/install.sh next servers
 	@.venv-next/bin/python -m pytest -q -n auto --dist loadfile docs tests/lab
 
 record: ## Record anew what the tests of the lab make   (ONLY=lab/django_app)
-	@scripts/install.sh tests system
+	@scripts/install.sh tests servers
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile --regen-all $(ONLY:lab%=tests/lab%)
 	@$(BIN)/python -m scripts.proof --touched
 

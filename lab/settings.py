@@ -13,6 +13,7 @@ BROKER_URL    redis://… or amqp://… (none)
 from pathlib import Path
 from typing import Any
 
+import django
 import pymysql
 
 from lab import environment
@@ -124,9 +125,11 @@ STORAGES = {
 }
 # --8<-- [end:static]
 
-EMAIL_BACKEND = (
-    f"django.core.mail.backends.{'console' if DEBUG else 'smtp'}.EmailBackend"
-)
+mail = f"django.core.mail.backends.{'console' if DEBUG else 'smtp'}.EmailBackend"
+if django.VERSION < (6, 1):
+    EMAIL_BACKEND = mail
+else:
+    MAILERS = {"default": {"BACKEND": mail}}
 
 # --8<-- [start:https]
 SECURE_SSL_REDIRECT = not DEBUG

@@ -5,7 +5,8 @@
 #   scripts/install.sh lab       .venv with what the lab runs on
 #   scripts/install.sh next      .venv-next: what the tests need, with the current Django release
 #   scripts/install.sh tests     .venv with what the tests need, and the Node packages
-#   scripts/install.sh system    Chromium, for the browser tests; MariaDB, if that asks nothing of anybody
+#   scripts/install.sh servers   MariaDB, if that asks nothing of anybody
+#   scripts/install.sh system    MariaDB, and Chromium for the browser tests
 #
 # PYTHON names the interpreter for .venv (python3). Prints one line and fails if it cannot go on.
 set -euo pipefail
@@ -58,11 +59,12 @@ install_python() {
 }
 
 install_node() {
+    local venv=${1:-.venv}
     if cmp -s package-lock.json node_modules/installed-package-lock.json; then
         return
     fi
     echo "Installing package-lock.json into node_modules (once)"
-    quietly env PATH="$PWD/.venv/bin:$PATH" .venv/bin/npm ci --ignore-scripts --no-audit --no-fund
+    quietly env PATH="$PWD/$venv/bin:$PATH" "$venv/bin/npm" ci --ignore-scripts --no-audit --no-fund
     cp package-lock.json node_modules/installed-package-lock.json
 }
 
@@ -107,11 +109,6 @@ install_mariadb() {
     fi
 }
 
-install_system() {
-    install_browser
-    install_mariadb
-}
-
 for part in "$@"; do
     case $part in
     site) install_python requirements.txt ;;
@@ -119,9 +116,11 @@ for part in "$@"; do
     next)
         install_python requirements-dev.txt .venv-next 3.12
         install_python requirements-next.txt .venv-next
+        install_node .venv-next
         ;;
     tests) install_python requirements-dev.txt && install_node ;;
-    system) install_system ;;
-    *) fail "usage: scripts/install.sh [site] [lab] [tests] [next] [system]" ;;
+    system) install_browser && install_mariadb ;;
+    servers) install_mariadb ;;
+    *) fail "usage: scripts/install.sh [site] [lab] [tests] [next] [servers] [system]" ;;
     esac
 done

@@ -61,9 +61,11 @@ def use(name: str) -> Iterator[None]:
 
 def stop() -> None:
     """Drop the test databases: a server that was given from outside outlives the tests."""
+    before = connections.settings["default"], connections["default"]
     for settings, connection in started.values():
         connections.settings["default"], connections["default"] = settings, connection
         name = connection.settings_dict["NAME"]
         connection.close()
         connection.creation.destroy_test_db(name, verbosity=0)
+    connections.settings["default"], connections["default"] = before
     started.clear()

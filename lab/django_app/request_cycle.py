@@ -36,14 +36,16 @@ class Trace:
         """Let the layer do its work, and say which headers it added."""
         log.info("in    %s", self.name)
         response: HttpResponse = self.get_response(request)
-        known = request.META.get("trace.headers", ())
-        new = "".join(f" +{name}" for name in response.headers if name not in known)
-        request.META["trace.headers"] = list(response.headers)
-        log.info("out   %s %s%s", self.name, response.status_code, new)
+        log.info("out   %s %s", self.name, response.status_code)
+        seen = request.META.setdefault("trace.headers", set())
+        for header in response.headers:
+            if header not in seen:
+                log.info("      +%s", header)
+        seen.update(response.headers)
         return response
 
     def process_view(self, *_: Any) -> None:
-        """Django calls this hook when it has found the view, before it calls it."""
+        """Django calls this hook between finding the view and calling it."""
         if hasattr(self.layer, "process_view"):
             log.info("hook  %s.process_view", self.name)
 
@@ -56,7 +58,7 @@ def log_user(get_response: GetResponse) -> GetResponse:
     """Middleware that writes down who asks for what."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        log.info("%s asks for %s", request.user, request.path)
+        log.info("%s asks for %r", request.user, request.path)
         return get_response(request)
 
     return middleware

@@ -19,7 +19,7 @@ def syllabus(request: HttpRequest, slug: str) -> HttpResponse:
     """Show what a published course consists of."""
     course = get_object_or_404(Course, slug=slug, published=True)
     context = {"course": course, "lessons": course.lessons.all()}
-    return render(request, "django_app/templates/syllabus.html", context)
+    return render(request, "django_app/syllabus.html", context)
 
 
 # --8<-- [end:syllabus]
@@ -65,7 +65,7 @@ def open_courses(request: HttpRequest) -> dict[str, Any]:
 def wrong_overview(request: HttpRequest) -> HttpResponse:
     """Show the published courses with their tags."""
     courses = Course.objects.filter(published=True)
-    return render(request, "django_app/templates/overview.html", {"courses": courses})
+    return render(request, "django_app/overview.html", {"courses": courses})
 
 
 # --8<-- [end:wrong_overview]
@@ -76,7 +76,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     """Show the published courses with their tags."""
     courses = Course.objects.filter(published=True)
     courses = courses.prefetch_related("lessons", "tags")
-    return render(request, "django_app/templates/overview.html", {"courses": courses})
+    return render(request, "django_app/overview.html", {"courses": courses})
 
 
 # --8<-- [end:overview]

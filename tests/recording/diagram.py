@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from html import escape
+from pathlib import Path
 from xml.etree import ElementTree
 
 from scripts.pages import ROOT
@@ -133,7 +135,7 @@ def draw(dot: str, *, title: str, description: str) -> str:
         ValueError: Graphviz does not understand the source, or it asks for what pictures do without.
     """
     run = subprocess.run(
-        [ROOT / ".venv/bin/node", ROOT / "scripts/draw.mjs"],
+        [Path(sys.executable).with_name("node"), ROOT / "scripts/draw.mjs"],
         input=dot,
         capture_output=True,
         text=True,

@@ -14,6 +14,10 @@ from django.test.utils import CaptureQueriesContext
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# sqlparse breaks what belongs on one line, and does not begin a line where a clause begins.
+ONE_LINE = re.compile(r"\bFOR\s+UPDATE\b|\bFILTER \(\s+WHERE\b|\bIN \([^()]*\)|\bDO\s+UPDATE\s+SET\b")
+NEW_LINE = re.compile(r"(?<=\S) (?=ON CONFLICT\b|RETURNING\b)")
+
 
 @dataclass
 class Queries:
@@ -26,7 +30,7 @@ class Queries:
         """The statements, laid out to be read, under their number."""
         count = len(self.statements)
         shown = [lay_out(statement) for statement in self.statements]
-        return "\n\n".join([f"-- {count} {'query' if count == 1 else 'queries'}", *shown])
+        return number_savepoints("\n\n".join([f"-- {count} {'query' if count == 1 else 'queries'}", *shown]))
 
 
 @contextmanager
@@ -41,14 +45,18 @@ def queries() -> Iterator[Queries]:
 def lay_out(statement: str) -> str:
     """Return a statement over several lines, without the quotes that plain names do not need."""
     plain = re.sub(r'"([a-z_][a-z0-9_]*)"|`([a-z_][a-z0-9_]*)`', lambda match: match[1] or match[2], statement)
-    short = shorten_columns(plain)
-    return str(sqlparse.format(short, reindent=True, keyword_case="upper", wrap_after=80)).rstrip(";") + ";"
+    lines = str(sqlparse.format(plain, reindent=True)).rstrip(";")
+    lines = ONE_LINE.sub(lambda match: " ".join(match[0].split()).replace("( ", "("), lines)
+    return shorten_columns(NEW_LINE.sub("\n", lines)) + ";"
 
 
 def shorten_columns(statement: str) -> str:
     """Return a SELECT with a long list of columns cut to the first and the last."""
-    match = re.match(r"(SELECT (?:DISTINCT )?)((?:\w+\.\w+, ){4,}\w+\.\w+)( FROM .*)", statement, re.DOTALL)
-    if not match:
-        return statement
-    columns = match[2].split(", ")
-    return f"{match[1]}{columns[0]}, /* {len(columns) - 2} more */ {columns[-1]}{match[3]}"
+    columns = re.compile(r"(SELECT (?:DISTINCT )?\w+\.\w+,)((?:\s+\w+\.\w+,){3,})\s+(\w+\.\w+)(?=,|\n|$)")
+    return columns.sub(lambda match: f"{match[1]} /* {match[2].count(',')} more */ {match[3]}", statement)
+
+
+def number_savepoints(text: str) -> str:
+    """Return SQL with the savepoints numbered as they come: their names hold a thread and a running number."""
+    names = list(dict.fromkeys(re.findall(r"\bs\d+_x\d+\b", text)))
+    return re.sub(r"\bs\d+_x\d+\b", lambda match: f"s_x{names.index(match[0]) + 1}", text)

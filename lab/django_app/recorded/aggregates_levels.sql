@@ -1,6 +1,8 @@
 -- 1 query
 
-SELECT academy_course.level AS LEVEL, COUNT(academy_course.id) AS courses, SUM(academy_course.seats) AS places
+SELECT academy_course.level AS level,
+       COUNT(academy_course.id) AS courses,
+       SUM(academy_course.seats) AS places
 FROM academy_course
 GROUP BY 1
 HAVING COUNT(academy_course.id) >= 3

@@ -1,6 +1,7 @@
 -- 1 query
 
-SELECT DATE_TRUNC('month', academy_enrollment.enrolled_on) AS MONTH, COUNT(academy_enrollment.id) AS people,
+SELECT DATE_TRUNC('month', academy_enrollment.enrolled_on) AS month,
+       COUNT(academy_enrollment.id) AS people,
        AVG(academy_enrollment.grade) AS average
 FROM academy_enrollment
 GROUP BY 1

@@ -6,8 +6,9 @@ SELECT academy_course.title AS title,
    FROM academy_enrollment U0
    INNER JOIN academy_learner U2 ON (U0.learner_id = U2.id)
    WHERE U0.course_id = (academy_course.id)
-   ORDER BY U0.enrolled_on DESC, U0.id DESC
-   LIMIT 1) AS LAST
+   ORDER BY U0.enrolled_on DESC,
+            U0.id DESC
+   LIMIT 1) AS last
 FROM academy_course
 WHERE EXISTS
     (SELECT 1 AS a
@@ -15,4 +16,5 @@ WHERE EXISTS
      INNER JOIN academy_enrollment U1 ON (U0.enrollment_id = U1.id)
      WHERE U1.course_id = (academy_course.id)
      LIMIT 1)
-ORDER BY 1 ASC, academy_course.id ASC;
+ORDER BY 1 ASC,
+         academy_course.id ASC;

@@ -17,4 +17,5 @@ SELECT academy_course.title AS title,
                    WHERE U0.course_id = (academy_course.id)
                    GROUP BY U0.course_id), 0) AS minutes
 FROM academy_course
-ORDER BY 1 ASC, academy_course.id ASC;
+ORDER BY 1 ASC,
+         academy_course.id ASC;

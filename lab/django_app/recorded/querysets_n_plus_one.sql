@@ -2,7 +2,8 @@
 
 SELECT academy_enrollment.id, /* 3 more */ academy_enrollment.grade
 FROM academy_enrollment
-ORDER BY academy_enrollment.enrolled_on ASC, academy_enrollment.id ASC;
+ORDER BY academy_enrollment.enrolled_on ASC,
+         academy_enrollment.id ASC;
 
 SELECT academy_learner.id, /* 3 more */ academy_learner.joined_on
 FROM academy_learner

@@ -6,4 +6,5 @@ INNER JOIN academy_enrollment ON (academy_course.id = academy_enrollment.course_
 INNER JOIN academy_learner ON (academy_enrollment.learner_id = academy_learner.id)
 WHERE (academy_enrollment.grade >= 70
        AND academy_learner.name = 'Ama')
-ORDER BY academy_course.title ASC, academy_course.id ASC;
+ORDER BY academy_course.title ASC,
+         academy_course.id ASC;

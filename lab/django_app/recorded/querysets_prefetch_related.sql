@@ -2,14 +2,18 @@
 
 SELECT academy_course.id, /* 8 more */ academy_course.teacher_id
 FROM academy_course
-ORDER BY academy_course.title ASC, academy_course.id ASC;
+ORDER BY academy_course.title ASC,
+         academy_course.id ASC;
 
 SELECT academy_lesson.id, /* 3 more */ academy_lesson.minutes
 FROM academy_lesson
 WHERE academy_lesson.course_id IN (7, 1, 3, 6, 5, 2, 10, 4, 9, 8)
-ORDER BY academy_lesson.course_id ASC, academy_lesson.position ASC;
+ORDER BY academy_lesson.course_id ASC,
+         academy_lesson.position ASC;
 
-SELECT (academy_course_tags.course_id) AS _prefetch_related_val_course_id, academy_tag.id, academy_tag.name
+SELECT (academy_course_tags.course_id) AS _prefetch_related_val_course_id,
+       academy_tag.id,
+       academy_tag.name
 FROM academy_tag
 INNER JOIN academy_course_tags ON (academy_tag.id = academy_course_tags.tag_id)
 WHERE academy_course_tags.course_id IN (7, 1, 3, 6, 5, 2, 10, 4, 9, 8)

@@ -6,4 +6,5 @@ INNER JOIN academy_course ON (academy_enrollment.course_id = academy_course.id)
 WHERE ((academy_enrollment.enrolled_on > (academy_course.ends_on)
         OR academy_enrollment.grade < 50)
        AND academy_course.published)
-ORDER BY academy_enrollment.enrolled_on ASC, academy_enrollment.id ASC;
+ORDER BY academy_enrollment.enrolled_on ASC,
+         academy_enrollment.id ASC;

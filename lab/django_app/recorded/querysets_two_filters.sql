@@ -7,4 +7,5 @@ INNER JOIN academy_learner ON (academy_enrollment.learner_id = academy_learner.i
 INNER JOIN academy_enrollment T4 ON (academy_course.id = T4.course_id)
 WHERE (academy_learner.name = 'Ama'
        AND T4.grade >= 70)
-ORDER BY academy_course.title ASC, academy_course.id ASC;
+ORDER BY academy_course.title ASC,
+         academy_course.id ASC;

@@ -1,6 +1,7 @@
 -- 1 query
 
-SELECT academy_course.title AS title, academy_course.seats AS seats
+SELECT academy_course.title AS title,
+       academy_course.seats AS seats
 FROM academy_course
 ORDER BY academy_course.starts_on ASC
 LIMIT 2;

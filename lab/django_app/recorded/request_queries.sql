@@ -9,4 +9,5 @@ LIMIT 21;
 SELECT academy_lesson.id, /* 3 more */ academy_lesson.minutes
 FROM academy_lesson
 WHERE academy_lesson.course_id = 1
-ORDER BY academy_lesson.course_id ASC, academy_lesson.position ASC;
+ORDER BY academy_lesson.course_id ASC,
+         academy_lesson.position ASC;

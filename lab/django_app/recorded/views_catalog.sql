@@ -7,6 +7,7 @@ WHERE academy_course.published;
 SELECT academy_course.id, /* 8 more */ academy_course.teacher_id
 FROM academy_course
 WHERE academy_course.published
-ORDER BY academy_course.title ASC, academy_course.id ASC
+ORDER BY academy_course.title ASC,
+         academy_course.id ASC
 LIMIT 4
 OFFSET 4;

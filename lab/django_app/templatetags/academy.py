@@ -16,13 +16,13 @@ register = template.Library()
 # --8<-- [start:tags]
 @register.simple_tag
 def duration(minutes: int) -> str:
-    """``{% duration 90 %}`` prints minutes as a person says them."""
+    """``{% duration 90 %}`` prints 1 h 30 min."""
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-@register.inclusion_tag("django_app/templates/_seats.html")
+@register.inclusion_tag("django_app/_seats.html")
 def seats(course: Course) -> dict[str, int]:
-    """``{% seats course %}`` asks the database and renders a template of its own."""
+    """``{% seats course %}`` asks the database and renders a fragment."""
     return {"left": course.seats - course.enrollments.count()}
 
 

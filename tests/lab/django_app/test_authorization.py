@@ -317,6 +317,7 @@ def test_the_backend_lets_only_the_teacher_change_a_grade(actors: Actors, settin
     assert not actors.teacher.has_perm("academy.delete_enrollment", theirs)
     assert not actors.teacher.has_perm(may, elsewhere)
     assert not actors.teacher.has_perm(may)
+    assert not actors.teacher.has_perm(may, actors.course), "a course is no enrollment"
     assert not actors.kofi.has_perm(may, theirs)
     # A course without a teacher is nobody's, although nobody's key is None as well.
     assert not AnonymousUser().has_perm(may, elsewhere)

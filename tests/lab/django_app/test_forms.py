@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import IntegrityError, transaction
 from django.forms import modelform_factory
 from django.http import QueryDict
+from django.template.loader import render_to_string
 from django.test import Client
 
 from lab.academy.models import Course, Enrollment, Learner, User
@@ -156,6 +157,13 @@ def test_the_message_stands_on_the_next_page(academy: None) -> None:
     assert [str(message) for message in get_messages(response.wsgi_request)] == ["We will look at Linux."]
     assert "We will look at Linux." in response.text
     assert "We will look at Linux." not in client.get("/catalog/").text
+
+
+def test_an_error_of_no_field_stands_above_the_fields(academy: None) -> None:
+    seat = Enrollment.objects.all()[0]
+    form = forms.SeatForm({"learner": seat.learner_id, "course": seat.course_id})
+    page = form_of(render_to_string("django_app/form.html", {"form": form}))
+    assert "Enrollment with this Learner and Course already exists." in page.partition("<div>")[0]
 
 
 def test_which_methods_a_form_takes(academy: None) -> None:

@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +17,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, IntegrityError, NotSupportedError, connection, migrations, models
 from django.db.migrations.exceptions import IrreversibleError
 from django.db.migrations.executor import MigrationExecutor
+from psycopg.errors import LockNotAvailable
 
 from lab.django_app.migration_samples import defaults, not_null, real_model, two_changes
 from scripts.pages import ROOT
@@ -201,6 +204,7 @@ def test_real_model_session(full_academy: None, session: Callable[..., None]) ->
 @pytest.mark.wrong("lab/django_app/migration_samples/not_null.py:wrong_not_null")
 def test_not_null_without_a_default(full_academy: None, database: str) -> None:
     if database == "mariadb":
+        assert "STRICT_TRANS_TABLES" in rows("SELECT @@sql_mode")[0][0]
         migrate(not_null)
         assert set(rows("SELECT room, price FROM academy_course")) == {("", 0)}
     else:
@@ -272,6 +276,51 @@ def test_an_index_without_a_lock_needs_a_migration_without_a_transaction() -> No
     execute("DROP INDEX course_title")
 
 
+@pytest.mark.databases("postgresql")
+def test_who_comes_after_a_waiting_change_waits_too(full_academy: None) -> None:
+    reader, changer, late = (connection.get_new_connection(connection.get_connection_params()) for _ in range(3))
+    change = threading.Thread(target=changer.execute, args=["ALTER TABLE academy_course ADD room varchar(20)"])
+    try:
+        late.execute("SET lock_timeout = '300ms'")
+        late.execute("SELECT title FROM academy_course")
+        late.commit()
+        reader.execute("SELECT title FROM academy_course")  # and its transaction stays open
+        change.start()
+        waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'academy_course'::regclass"
+        while change.is_alive() and not rows(waiting):
+            time.sleep(0.01)
+        with pytest.raises(LockNotAvailable):
+            late.execute("SELECT title FROM academy_course")
+        assert change.is_alive()
+    finally:
+        reader.close()
+        late.close()
+        change.join()
+        changer.close()  # rolls the change back
+
+
+@pytest.mark.databases("postgresql")
+def test_after_a_validated_check_nothing_is_read(full_academy: None) -> None:
+    from django.contrib.postgres.operations import AddConstraintNotValid, ValidateConstraint
+
+    migrate_to("0003_fill_course_slugs")
+    check = models.CheckConstraint(condition=models.Q(slug__isnull=False), name="course_has_a_slug")
+    state = MigrationExecutor(connection).loader.project_state([("academy", "0003_fill_course_slugs")])
+    notices: list[str] = []
+    connection.connection.add_notice_handler(lambda notice: notices.append(notice.message_primary))
+    execute("SET client_min_messages = debug1")
+    for operation in (AddConstraintNotValid("course", check), ValidateConstraint("course", "course_has_a_slug")):
+        after = state.clone()
+        operation.state_forwards("academy", after)
+        with connection.schema_editor() as editor:
+            operation.database_forwards("academy", editor, state, after)
+        state = after
+    migrate_to(LAST[1])
+    execute("SET client_min_messages = notice")
+    execute("ALTER TABLE academy_course DROP CONSTRAINT course_has_a_slug")
+    assert any("sufficient to prove that it does not contain nulls" in notice for notice in notices)
+
+
 @pytest.fixture
 def scratch(tmp_path: Path) -> dict[str, str]:
     """A copy of the lab with a migrated database; returns the variables that its commands need."""
@@ -288,8 +337,22 @@ def scratch(tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["reverse.console", "check.console"])
-def test_commands(name: str, scratch: dict[str, str], shell: Callable[..., None]) -> None:
+def test_commands(name: str, scratch: dict[str, str], shell: Callable[..., None], tmp_path: Path) -> None:
     shell(name, **scratch)
+    assert not list(tmp_path.glob("lab/academy/migrations/0005*"))
+
+
+@pytest.mark.slow
+@pytest.mark.databases("postgresql")
+def test_a_migration_gives_up(full_academy: None, scratch: dict[str, str], shell: Callable[..., None]) -> None:
+    server = connection.settings_dict
+    url = "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**server)
+    reader = connection.get_new_connection(connection.get_connection_params())
+    try:
+        reader.execute("SELECT title FROM academy_course")  # and its transaction stays open
+        shell("lock_timeout.console", **{**scratch, "DATABASE_URL": url})
+    finally:
+        reader.close()
 
 
 BRANCH = """from django.db import migrations, models

@@ -89,6 +89,10 @@ def test_a_generated_field_after_save(tables: None) -> None:
     assert fee.due == (Decimal(3) if django.VERSION < (6, 0) else Decimal(5))
     fee.refresh_from_db()
     assert fee.due == Decimal(5)
+    fee.due = Decimal(77)
+    fee.save()
+    fee.refresh_from_db()
+    assert fee.due == Decimal(5)
 
 
 @pytest.mark.databases
@@ -209,12 +213,18 @@ def test_only_full_clean_knows_choices(db: None) -> None:
 
 @pytest.mark.databases
 def test_every_constraint_is_validated_and_held(db: None) -> None:
-    wrong: list[dict[str, Any]] = [{"title": ""}, {"seats": 0}, {"ends_on": date(2026, 1, 4)}]
-    for fields in wrong:
+    wrong: dict[str, dict[str, Any]] = {
+        "course_has_a_title": {"title": ""},
+        "course_has_a_seat": {"seats": 0},
+        "course_ends_after_start": {"ends_on": date(2026, 1, 4)},
+    }
+    for constraint, fields in wrong.items():
         course = Course(**{"title": "Maps", "slug": "maps", "starts_on": DAY, "ends_on": DAY, **fields})
+        with pytest.raises(ValidationError, match=constraint):
+            course.validate_constraints()
         with pytest.raises(ValidationError):
             course.full_clean()
-        with pytest.raises(IntegrityError), transaction.atomic():
+        with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
             course.save()
 
 

@@ -15,7 +15,7 @@ from django.conf import settings as lab
 from django.core.handlers.base import BaseHandler
 from django.core.management import call_command
 from django.db import connection
-from django.test import AsyncClient, Client, override_settings
+from django.test import Client, override_settings
 from django.test.signals import template_rendered
 from django.utils.module_loading import import_string
 
@@ -51,10 +51,10 @@ ORDERS = {
 
 def as_on_5_2(text: str) -> str:
     """Return a trace or an exchange with the header that 5.2 alone sends, wherever it was made."""
-    assert bool(re.search(r"(?m)^Vary: |\+Vary", text)) == READS_SESSION
+    assert bool(re.search(r"(?m)^Vary: |^ +\+Vary", text)) == READS_SESSION
     if READS_SESSION:
         return text
-    text = re.sub(r"(?m)^(out   SessionMiddleware 200)$", r"\1 +Vary", text)
+    text = re.sub(r"(?m)^(out   SessionMiddleware 200)$", r"\1\n      +Vary", text)
     return re.sub(r"(?m)^(Content-Length: .*\n)", r"\1Vary: Cookie\n", text, count=1)
 
 
@@ -103,8 +103,9 @@ def test_a_request_goes_in_through_the_layers_and_out_the_other_way(
     academy: None, client: Client, trace: Callable[[Client, str], list[str]], record: Recorder, database: str
 ) -> None:
     lines = trace(client, "/courses/databases/")
-    kinds = [line.split()[0] for line in lines]
-    names = [line.split()[1] for line in lines]
+    steps = [line.split() for line in lines if not line.startswith(" ")]
+    kinds = [kind for kind, *_ in steps]
+    names = [name for _, name, *_ in steps]
     assert names[:9] == [*LAYERS, "_get_response"]
     assert names[-9:] == [*LAYERS, "_get_response"][::-1]
     assert kinds == [
@@ -150,10 +151,27 @@ def test_a_server_calls_the_application(academy: None, settings: Settings, sessi
     session("request_wsgi.pycon", BytesIO=BytesIO)
 
 
+@pytest.mark.databases("postgresql")
 @pytest.mark.django_db(transaction=True)
-def test_an_asynchronous_server_gets_the_same_page(academy: None, client: Client) -> None:
-    response = async_to_sync(AsyncClient().get)("/courses/databases/")
-    assert response.content == client.get("/courses/databases/").content
+def test_an_asynchronous_server_gets_the_same_page(
+    academy: None, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lab.asgi import application
+
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)  # the connection of the view's thread ends with it
+    headers = [(b"host", b"testserver")]
+
+    async def ask() -> list[dict[str, Any]]:
+        scope = {"type": "http", "method": "GET", "path": "/courses/databases/", "headers": headers}
+        server = import_string("asgiref.testing.ApplicationCommunicator")(application, scope)
+        await server.send_input({"type": "http.request"})
+        messages = [await server.receive_output(5), await server.receive_output(5)]
+        await server.wait(5)
+        return messages
+
+    start, body = async_to_sync(ask)()
+    assert start["status"] == 200
+    assert body["body"] == client.get("/courses/databases/").content
 
 
 def test_the_layers_of_the_picture_are_those_of_the_settings(record: Recorder) -> None:
@@ -178,9 +196,11 @@ def test_who_asks_is_unknown_before_the_authentication_layer(academy: None, sess
     session("request_order.pycon", **ORDERS)
 
 
-def test_a_layer_in_the_wrong_place_is_an_error_to_every_visitor(db: None, settings: Settings) -> None:
+@pytest.mark.parametrize("path", ["/", "/courses/databases/", "/login/", "/health/", "/nothing/"])
+def test_a_layer_in_the_wrong_place_is_an_error_on_every_page(academy: None, settings: Settings, path: str) -> None:
+    assert Client().get(path).status_code in {200, 404}
     settings.MIDDLEWARE = WRONG_ORDER
-    assert Client(raise_request_exception=False).get("/").status_code == 500
+    assert Client(raise_request_exception=False).get(path).status_code == 500
 
 
 def test_on_the_way_out_the_first_layer_knows_the_user(
@@ -211,13 +231,18 @@ def test_a_layer_after_the_authentication_knows_the_user(
     settings.MIDDLEWARE = RIGHT_ORDER
     with caplog.at_level(logging.INFO, request_cycle.log.name):
         Client().get("/")
-    assert "AnonymousUser asks for /" in caplog.messages
+        Client().get("/%0Aama@example.com asks for /grades/")
+    lines = [record.getMessage() for record in caplog.records if record.name == request_cycle.log.name]
+    assert lines == ["AnonymousUser asks for '/'", r"AnonymousUser asks for '/\nama@example.com asks for /grades/'"]
 
 
 @pytest.mark.databases("postgresql")
 @pytest.mark.django_db(transaction=True)
 def test_a_missing_slash_is_a_redirect(academy: None, wire: Wire, record: Recorder) -> None:
-    record("request_slash.http", wire("GET", "/courses/databases").text)
+    text = wire("GET", "/courses/databases").text
+    if django.VERSION >= (6, 0):  # later releases count the empty body
+        text = text.replace("Content-Length: 0\n", "")
+    record("request_slash.http", text)
 
 
 def test_a_missing_slash_loses_what_was_posted(academy: None, client: Client, settings: Settings) -> None:

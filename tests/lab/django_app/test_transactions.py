@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -34,7 +33,7 @@ from lab.django_app.transactions import (
     wrong_move,
     wrong_register,
 )
-from tests.recording.sql import Queries, queries
+from tests.recording.sql import queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,15 +64,6 @@ def people() -> dict[str, Any]:
     }
 
 
-def text(sent: Queries) -> str:
-    """Return SQL laid out for a page; a savepoint, whose name holds the id of a thread, is numbered."""
-    names = list(dict.fromkeys(re.findall(r"SAVEPOINT \W?(s\d+_x\d+)", sent.text)))
-    laid_out = re.sub(r"s\d+_x\d+", lambda found: f"s{names.index(found[0]) + 1}", sent.text)
-    laid_out = laid_out.replace("FOR\nUPDATE", "FOR UPDATE").replace("DO\nUPDATE\nSET", "DO UPDATE SET")
-    laid_out = re.sub(r"\(\w+,\s+course_id[^)]*\)", lambda found: " ".join(found[0].split()), laid_out)
-    return laid_out.replace(" ON CONFLICT(", "\nON CONFLICT (").replace(" RETURNING", "\nRETURNING")
-
-
 # Together or not at all
 
 
@@ -84,7 +74,7 @@ def test_the_record_of_a_move(academy: None, session: Session, record: Recorder)
     session("transactions_move.pycon", **names, move=move, wrong_move=wrong_move)
     with queries() as sent, suppress(CannotEnroll):
         move(names["ama"], names["python"], names["draft"])
-    record("transactions_move.sql", text(sent))
+    record("transactions_move.sql", sent.text)
 
 
 @TOGETHER
@@ -307,7 +297,7 @@ def test_the_record_of_the_last_seat(academy: None, session: Session, record: Re
     record("transactions_race.txt", "\n".join(lines))
     with time_machine.travel("2026-11-23T09:00Z"), queries() as sent:
         enroll(kofi, course)
-    record("transactions_enroll.sql", text(sent))
+    record("transactions_enroll.sql", sent.text)
     session("transactions_lock.pycon", **people())
 
 
@@ -445,7 +435,7 @@ def test_a_conflict_updates_the_row(academy: None, record: Recorder, database: s
     assert dict(course.enrollments.values_list("learner__name", "grade")).items() >= {"Ama": 80, "Esi": 70}.items()
     assert Enrollment.objects.get(course=course, learner=ama).enrolled_on == joined
     if database == "postgresql":
-        record("transactions_import.sql", text(sent))
+        record("transactions_import.sql", sent.text)
 
 
 @pytest.mark.databases("mariadb")
@@ -481,7 +471,7 @@ def test_insert_ignore_skips_a_row_without_its_course(academy: None) -> None:
 def test_update_or_create_locks_the_row(academy: None, record: Recorder) -> None:
     with queries() as sent:
         Lesson.objects.update_or_create(course_id=1, position=1, defaults={"title": "Keys"})
-    record("transactions_update_or_create.sql", text(sent))
+    record("transactions_update_or_create.sql", sent.text)
 
 
 # The price
