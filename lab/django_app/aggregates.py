@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import (
     Avg,
     Case,
-    CharField,
     Count,
     Exists,
     F,
@@ -29,10 +28,10 @@ if TYPE_CHECKING:
 
 # --8<-- [start:levels]
 def levels() -> QuerySet[Any]:
-    """Return how many courses and seats each level has."""
+    """Return the courses and seats of the levels with 70 seats or more."""
     groups = Course.objects.values("level")
     groups = groups.annotate(courses=Count("pk"), places=Sum("seats"))
-    return groups.filter(courses__gte=3).order_by("level")
+    return groups.filter(places__gte=70).order_by("level")
 
 
 # --8<-- [end:levels]
@@ -66,7 +65,7 @@ def distinct_sizes() -> QuerySet[Any]:
 # --8<-- [start:sizes]
 def per_course(model: type[Model], number: Aggregate) -> Coalesce:
     """Return a number over the rows that belong to the course of the outer query."""
-    rows = model._default_manager.filter(course=OuterRef("pk")).order_by()
+    rows = model._default_manager.filter(course=OuterRef("pk"))
     groups = rows.values("course").annotate(number=number)
     return Coalesce(Subquery(groups.values("number")), 0)
 
@@ -121,7 +120,6 @@ def bands() -> QuerySet[Any]:
         When(grade__gte=80, then=Value("good")),
         When(grade__gte=60, then=Value("passed")),
         default=Value("failed"),
-        output_field=CharField(),
     )
     groups = Enrollment.objects.annotate(band=band).values("band")
     return groups.annotate(number=Count("pk")).order_by("band")

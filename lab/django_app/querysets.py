@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # --8<-- [start:open_courses]
 def open_courses(text: str, day: datetime.date) -> QuerySet[Course]:
-    """Return the courses open to beginners that start on a day or later."""
+    """Return the courses with a word in the title that one can still join."""
     return Course.objects.filter(
         published=True,
         title__icontains=text,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.core.management.color import no_style
 from django.db import connection
+from pytest_django.live_server_helper import LiveServer
 
 from lab.academy.seed import seed
 from scripts.services import Unavailable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pytest_django import DjangoDbBlocker
-    from pytest_django.live_server_helper import LiveServer
     from pytest_regressions.file_regression import FileRegressionFixture
 
 
@@ -102,6 +102,14 @@ def shell(record: Recorder, tmp_path: Path) -> Callable[..., None]:
         record(name, shells.rerun(transcript, tmp_path, variables))
 
     return rerun
+
+
+@pytest.fixture
+def live_server(transactional_db: None) -> Iterator[LiveServer]:
+    """A server for this test alone: pytest-django's own keeps the database that its first test had."""
+    server = LiveServer("127.0.0.1")
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 # What the server's version, the clock or chance decides; the rest is recorded as it was.
 UNSTABLE = (
+    (re.compile(r"(?m)^(Set-Cookie:)  +"), r"\1 "),  # some releases of Django send two spaces
     (re.compile(r"(?m)^(Date|Expires): .*"), r"\1: …"),
     (re.compile(r"(?m)^(Server: ).*"), r"\1…"),
     (re.compile(r"(csrftoken|sessionid)=[^;\n]{8,}"), r"\1=…"),

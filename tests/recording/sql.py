@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # sqlparse breaks what belongs on one line, and does not begin a line where a clause begins.
 ONE_LINE = re.compile(r"\bFOR\s+UPDATE\b|\bFILTER \(\s+WHERE\b|\bIN \([^()]*\)|\bDO\s+UPDATE\s+SET\b")
 NEW_LINE = re.compile(r"(?<=\S) (?=ON CONFLICT\b|RETURNING\b)")
+PLAIN = re.compile(r"""["`]([a-z_][a-z0-9_]*|[T-W]\d+)["`]""")  # names of columns, and Django's aliases of tables
 
 
 @dataclass
@@ -44,7 +45,9 @@ def queries() -> Iterator[Queries]:
 
 def lay_out(statement: str) -> str:
     """Return a statement over several lines, without the quotes that plain names do not need."""
-    plain = re.sub(r'"([a-z_][a-z0-9_]*)"|`([a-z_][a-z0-9_]*)`', lambda match: match[1] or match[2], statement)
+    plain = re.sub(
+        r'"([a-z_][a-z0-9_]*|[T-W]\d+)"|`([a-z_][a-z0-9_]*|[T-W]\d+)`', lambda match: match[1] or match[2], statement
+    )
     lines = str(sqlparse.format(plain, reindent=True)).rstrip(";")
     lines = ONE_LINE.sub(lambda match: " ".join(match[0].split()).replace("( ", "("), lines)
     return shorten_columns(NEW_LINE.sub("\n", lines)) + ";"

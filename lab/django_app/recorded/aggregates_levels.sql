@@ -5,5 +5,5 @@ SELECT academy_course.level AS level,
        SUM(academy_course.seats) AS places
 FROM academy_course
 GROUP BY 1
-HAVING COUNT(academy_course.id) >= 3
+HAVING SUM(academy_course.seats) >= 70
 ORDER BY 1 ASC;

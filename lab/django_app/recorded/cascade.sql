@@ -3,7 +3,8 @@
 SELECT academy_enrollment.id
 FROM academy_enrollment
 WHERE academy_enrollment.course_id IN (11)
-ORDER BY academy_enrollment.enrolled_on ASC, academy_enrollment.id ASC;
+ORDER BY academy_enrollment.enrolled_on ASC,
+         academy_enrollment.id ASC;
 
 DELETE
 FROM academy_course_tags

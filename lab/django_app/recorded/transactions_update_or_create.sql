@@ -1,6 +1,6 @@
 -- 4 queries
 
-SAVEPOINT s_x1;
+BEGIN;
 
 SELECT academy_lesson.id, /* 3 more */ academy_lesson.minutes
 FROM academy_lesson
@@ -13,4 +13,4 @@ UPDATE academy_lesson
 SET title = 'Keys'
 WHERE academy_lesson.id = 1;
 
-RELEASE SAVEPOINT s_x1;
+COMMIT;

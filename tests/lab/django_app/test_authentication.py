@@ -30,6 +30,7 @@ from django.urls import resolve, reverse
 
 from lab.academy.models import User
 from lab.django_app import authentication
+from tests.lab.marks import recorded_on_5_2
 from tests.recording.sql import queries
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ def test_a_user_model_that_comes_late_stops_migrate(shell: Callable[..., None], 
 # Sessions
 
 
+@recorded_on_5_2("the middleware that closes views sets Vary elsewhere")
 @pytest.mark.databases("postgresql")
 @pytest.mark.django_db(transaction=True)
 def test_signing_in_on_the_wire(
@@ -317,6 +319,7 @@ def test_pages_have_forms_with_labels_and_a_way_out(quick: None, ama: User, clie
 # Hashes
 
 
+@recorded_on_5_2("the number of iterations grows")
 @pytest.mark.databases("postgresql")
 def test_what_is_stored(db: None, session: Callable[..., None]) -> None:
     session("authentication_hash.pycon")
@@ -339,6 +342,7 @@ def test_the_hash_is_made_anew_at_sign_in(ama: User, client: Client, settings: S
     assert reads_my_courses(client.cookies["sessionid"].value)
 
 
+@recorded_on_5_2("the number of iterations grows")
 @pytest.mark.databases("postgresql")
 def test_the_upgrade_as_recorded(ama: User, client: Client, session: Callable[..., None]) -> None:
     session("authentication_upgrade.pycon", ama=ama, client=client, login={"username": ama.email, "password": RIVERS})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import django
 import pytest
 from django.contrib.auth import login
 from django.contrib.auth.decorators import permission_required
@@ -159,16 +160,19 @@ def test_every_other_page_asks_who_you_are(client: Client) -> None:
 
 @pytest.mark.databases
 def test_the_middleware_asks_who_you_are_on_open_pages_too(actors: Actors) -> None:
+    """Since Django 6.0 it looks at the view first, and leaves an open page alone."""
+    asks = django.VERSION < (6, 0)
     with queries() as nobody:
         answer = Client().get(reverse("course_list"))
-    assert "Cookie" in answer["Vary"]
+    assert ("Cookie" in answer.get("Vary", "")) == asks
     assert not any("django_session" in statement for statement in nobody.statements)
     browser = actors.browser("Ama")
     with queries() as somebody:
         browser.get(reverse("course_list"))
-    assert len(somebody.statements) == len(nobody.statements) + 2
-    assert "django_session" in somebody.statements[0]
-    assert "academy_user" in somebody.statements[1]
+    assert len(somebody.statements) == len(nobody.statements) + 2 * asks
+    if asks:
+        assert "django_session" in somebody.statements[0]
+        assert "academy_user" in somebody.statements[1]
 
 
 def test_without_the_middleware_an_open_page_does_not_ask(db: None, settings: Settings, client: Client) -> None:

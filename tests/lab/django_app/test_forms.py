@@ -17,6 +17,7 @@ from django.test import Client
 
 from lab.academy.models import Course, Enrollment, Learner, User
 from lab.django_app import forms
+from tests.lab.marks import recorded_on_5_2
 from tests.recording.sql import queries
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def test_each_layer_has_its_rules(academy: None, session: Session, database: str
         draft.save()
 
 
+@recorded_on_5_2("constraints are checked in another order")
 @pytest.mark.databases("postgresql")
 def test_a_check_costs_queries(academy: None, record: Recorder) -> None:
     with queries() as sent:
@@ -189,6 +191,7 @@ def test_a_learner_enrolls(academy: None) -> None:
         assert refused.errors.as_data()["course"][0].code == "invalid_choice"
 
 
+@recorded_on_5_2("the empty choice has another label")
 def test_a_rule_becomes_an_error_of_the_form(db: None, record: Recorder) -> None:
     user = User.objects.create_user("kofi@example.com")
     learner = Learner.objects.create(user=user, name="Kofi", email=user.email)

@@ -76,6 +76,20 @@ def models_at(name: str) -> Any:
 # --8<-- [end:slugs]
 
 
+@pytest.mark.databases
+@pytest.mark.django_db(transaction=True)
+def test_a_slug_with_a_number_may_be_taken_too() -> None:
+    day = datetime.date(2026, 1, 5)
+    migrate_to("0001_initial")
+    courses = models_at("0001_initial").get_model("academy", "Course").objects
+    first = courses.create(title="Maps", starts_on=day, ends_on=day).pk
+    for title in (f"Maps {first + 2}", "Maps"):
+        courses.create(title=title, starts_on=day, ends_on=day)
+    migrate_to("0004_course_slug_required")
+    courses = models_at("0004_course_slug_required").get_model("academy", "Course").objects
+    assert set(courses.values_list("slug", flat=True)) == {"maps", f"maps-{first + 2}", f"maps-{first + 3}"}
+
+
 def columns(table: str) -> list[str]:
     """Return the names of a table's columns, as the database tells them."""
     with connection.cursor() as cursor:
@@ -247,6 +261,17 @@ def test_old_code_needs_a_default_in_the_database(full_academy: None) -> None:
         execute(INSERT.format("", ""))  # as a process does that does not know the new columns
     execute(INSERT.format("room, ", "'R1', "))
     assert rows("SELECT room, price FROM academy_course WHERE slug = 'maps'") == [("R1", 0)]
+
+
+@pytest.mark.databases
+def test_a_field_can_leave_the_history_before_its_column(full_academy: None) -> None:
+    leave = migrations.SeparateDatabaseAndState(state_operations=[migrations.RemoveField("course", "description")])
+    migration = type("Migration", (migrations.Migration,), {"operations": [leave]})(*reversed(SAMPLE))
+    state = MigrationExecutor(connection).loader.project_state([LAST])
+    with connection.schema_editor() as editor:
+        after = migration.apply(state, editor)
+    assert "description" not in after.models["academy", "course"].fields
+    assert "description" in columns("academy_course")
 
 
 @pytest.mark.databases("postgresql")

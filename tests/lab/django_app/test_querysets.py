@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from django.db import connection
-from django.db.models.expressions import RawSQL
+from django.db.models import Func
 from django.test.utils import CaptureQueriesContext
 
 from lab.academy.models import Course, Enrollment, Learner, User
@@ -146,6 +146,15 @@ def test_what_a_queryset_keeps(academy: None, session: Session) -> None:
     session("querysets_cache.pycon", **NAMES)
 
 
+@pytest.mark.databases
+def test_printing_keeps_nothing(academy: None) -> None:
+    courses = Course.objects.filter(published=True)
+    with queries() as sent:
+        assert repr(courses) == repr(courses)
+    assert len(sent.statements) == 2
+    assert all("LIMIT 21" in statement for statement in sent.statements)
+
+
 @pytest.mark.databases("postgresql")
 def test_slices_are_limits(academy: None, session: Session, record: Recorder) -> None:
     session("querysets_slices.pycon", **NAMES)
@@ -158,7 +167,7 @@ def test_slices_are_limits(academy: None, session: Session, record: Recorder) ->
 def test_values_ask_for_columns(academy: None, session: Session, record: Recorder) -> None:
     session("querysets_values.pycon", **NAMES)
     with queries() as sent:
-        list(Course.objects.order_by("starts_on").values("title", "seats")[:2])
+        list(Course.objects.filter(published=True).order_by("starts_on").values("title", "seats")[:2])
     record("querysets_values.sql", sent.text)
 
 
@@ -197,6 +206,26 @@ def test_the_number_of_queries_grows_with_the_rows(db: None, learners: int) -> N
     assert len(sent.statements) == 1
 
 
+def test_a_prefetch_is_three_queries_for_a_thousand_courses(db: None) -> None:
+    seed(courses=1000, learners=0)
+    with queries() as sent:
+        assert len(catalog()) == 1000
+    assert len(sent.statements) == 3
+
+
+def test_prefetched_rows_answer_what_needs_no_other_question(academy: None) -> None:
+    course = Course.objects.prefetch_related("lessons", "tags").get(slug="python")
+    with queries() as sent:
+        assert course.lessons.count() == len(course.lessons.all()) == 7
+        assert course.lessons.exists()
+        assert course.tags.exists()
+    assert sent.statements == []
+    with queries() as sent:
+        assert course.lessons.filter(position=1).count() == 1
+        assert len(course.lessons.order_by("-position")) == 7
+    assert len(sent.statements) == 2
+
+
 @pytest.mark.databases("postgresql")
 def test_the_sql_of_related_objects(academy: None, record: Recorder) -> None:
     with queries() as sent:
@@ -229,4 +258,4 @@ def test_raw_sql_with_parameters(academy: None, session: Session, record: Record
         list(wrong_search("x' OR NOT published -- "))
         list(search("x' OR NOT published -- "))
     record("querysets_injection.sql", sent.text)
-    session("querysets_raw.pycon", **NAMES, RawSQL=RawSQL, by_month=by_month, date=datetime.date)
+    session("querysets_raw.pycon", **NAMES, Func=Func, by_month=by_month, date=datetime.date)
