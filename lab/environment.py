@@ -29,7 +29,7 @@ def read(name: str, parse: Callable[[str], Value], default: str | None = None) -
 
     Args:
         name: The variable.
-        parse: Turns its text into a value; raises ValueError, with what is wrong, if it cannot.
+        parse: Turns its text into a value, or raises ValueError with the reason.
         default: The text to parse when the variable is not set; None if it has to be.
 
     Raises:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import sys
 import warnings
 from datetime import datetime
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import django
 import pytest
-from django.conf import Settings, settings
+from django.conf import Settings, global_settings, settings
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
@@ -22,6 +24,7 @@ from django.core.files.storage import storages
 from django.core.mail import send_mail
 from django.core.management import get_commands
 from django.core.serializers import serialize
+from django.core.signing import BadSignature, get_cookie_signer
 from django.db import NotSupportedError, connection, models, transaction
 from django.db.backends.mysql.features import DatabaseFeatures
 from django.db.models.signals import post_delete
@@ -89,8 +92,9 @@ def test_the_stamp_of_the_current_release(stamp: Callable[..., None]) -> None:
 def test_oldest_database_servers(database: str, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert connection.features.minimum_database_version == SERVERS[release()][database]
     monkeypatch.setattr(connection.features, "minimum_database_version", (99,))
+    monkeypatch.setattr("django.db.backends.base.base.RAN_DB_VERSION_CHECK", set())
     with pytest.raises(NotSupportedError, match="99 or later is required"):
-        connection.check_database_version_supported()
+        connection.init_connection_state()  # what a new connection begins with
     mysql = SimpleNamespace(connection=SimpleNamespace(mysql_is_mariadb=False))
     assert vars(DatabaseFeatures)["minimum_database_version"].func(mysql) == SERVERS[release()]["mysql"]
 
@@ -205,6 +209,8 @@ def test_the_dummy_backend_never_runs_a_task(monkeypatch: pytest.MonkeyPatch) ->
     assert not calls
     module.remind.enqueue("Ama")
     assert calls == ["Ama"]
+    with pytest.raises(TypeError, match="Unsupported type"):
+        module.remind.enqueue(Course(title="Databases"))
 
 
 @on_current
@@ -232,6 +238,13 @@ def test_the_nonce_is_sent_when_a_template_used_it() -> None:
 @pytest.mark.databases("postgresql")
 def test_template_partials(academy: None, session: Callable[..., None]) -> None:
     session("releases_partials.pycon", Context=Context, Course=Course, Engine=Engine)
+
+
+@on_current
+@pytest.mark.parametrize(("inline", "shown"), [("inline", "<b>Databases</b>"), ("", "")])
+def test_an_inline_partial_shows_in_place(inline: str, shown: str) -> None:
+    page = f"{{% partialdef row {inline} %}}<b>{{{{ title }}}}</b>{{% endpartialdef %}}"
+    assert Engine().from_string(page).render(Context({"title": "Databases"})) == shown
 
 
 @on_current
@@ -359,6 +372,9 @@ def test_mailers_and_the_old_settings_exclude_each_other(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "both", both)
     with pytest.raises(ImproperlyConfigured, match="not allowed when MAILERS is"):
         Settings("both")
+    del both.MAILERS
+    with pytest.warns(PendingDeprecationWarning, match="EMAIL_HOST"):
+        Settings("both")
 
 
 @on_current
@@ -369,6 +385,8 @@ def test_uuids_made_by_the_database(database: str, academy: None, number: int) -
     courses = Course.objects.annotate(token=made())
     if getattr(connection.features, f"supports_uuid{number}_function"):
         assert courses[0].token.version == number
+        earlier, later = (courses.get(slug="databases").token for _ in range(2))
+        assert number == 4 or earlier < later
     else:
         with pytest.raises(NotSupportedError, match=r"requires .* or later"):
             courses.get(slug="databases")
@@ -376,6 +394,59 @@ def test_uuids_made_by_the_database(database: str, academy: None, number: int) -
     expected = {"sqlite": number == 4 or sys.version_info >= (3, 14), "mariadb": False}
     if database in expected and connection.get_database_version() < (11, 7):
         assert getattr(connection.features, f"supports_uuid{number}_function") == expected[database]
+
+
+@on_current
+@pytest.mark.databases("sqlite", "postgresql")
+def test_uuids_of_rows_that_other_programs_insert(database: str, transactional_db: None) -> None:
+    with isolate_apps("lab.django_app"):
+
+        class Token(models.Model):
+            value = models.UUIDField(db_default=import_string("django.db.models.functions.UUID4")())
+            name = models.CharField(max_length=20)
+
+            class Meta:
+                app_label = "django_app"
+
+    insert = "INSERT INTO django_app_token (name) VALUES ('Ama')"
+    if database == "sqlite":
+        with connection.schema_editor(collect_sql=True) as editor:
+            editor.create_model(Token)
+        with contextlib.closing(sqlite3.connect(":memory:")) as other:
+            other.executescript("\n".join(map(str, editor.collected_sql)))
+            with pytest.raises(sqlite3.OperationalError, match="unknown function: UUIDV4"):
+                other.execute(insert)
+        return
+    with connection.schema_editor() as editor:
+        editor.create_model(Token)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(insert)
+        assert Token._default_manager.get().value.version == 4
+    finally:
+        with connection.schema_editor() as editor:
+            editor.delete_model(Token)
+
+
+@override_settings(DEFAULT_AUTO_FIELD=global_settings.DEFAULT_AUTO_FIELD)
+def test_the_primary_key_of_a_project_that_sets_none() -> None:
+    with isolate_apps("lab.django_app"):
+
+        class Token(models.Model):
+            class Meta:
+                app_label = "django_app"
+
+    assert type(Token._meta.pk) is (models.AutoField if BASELINE else models.BigAutoField)
+
+
+def test_signed_cookies_of_old_releases() -> None:
+    request = RequestFactory().get("/")
+    request.COOKIES["theme"] = get_cookie_signer(salt="theme").sign("dark")  # as before 5.2.15
+    if BASELINE:
+        assert request.get_signed_cookie("theme") == "dark"
+    else:
+        with pytest.raises(BadSignature):
+            request.get_signed_cookie("theme")
 
 
 def test_the_empty_choice(academy: None) -> None:

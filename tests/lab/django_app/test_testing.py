@@ -208,7 +208,7 @@ def test_a_setting_copied_at_import_stays(settings: Settings) -> None:
 
 
 def test_a_live_server_has_a_real_address(live_server: LiveServer, wire: Callable[..., Any]) -> None:
-    assert live_server.url.startswith("http://localhost:")
+    assert live_server.url.startswith("http://127.0.0.1:")
     assert wire("GET", "/health/alive/").body == "alive"
 
 
