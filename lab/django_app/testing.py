@@ -73,6 +73,15 @@ def join(learner: Learner, course: Course) -> Enrollment:
 # --8<-- [end:join]
 
 
+# --8<-- [start:wrong_lock]
+def wrong_lock(slug: str) -> Course:
+    """Lock a course, and forget that a lock lasts as long as its transaction."""
+    return Course.objects.select_for_update().get(slug=slug)
+
+
+# --8<-- [end:wrong_lock]
+
+
 # --8<-- [start:wrong_full_course]
 def wrong_test_a_full_course_takes_nobody() -> None:
     course = make_course(seats=1)

@@ -9,6 +9,7 @@ import runpy
 import subprocess
 import sys
 from io import StringIO
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,6 +38,11 @@ PRODUCTION = {
 }
 
 
+def kept() -> dict[str, str]:
+    """Return the variables that a process of its own needs of this one."""
+    return {name: value for name, value in os.environ.items() if name.startswith(("PATH", "COVERAGE"))}
+
+
 @pytest.fixture
 def lab_here(tmp_path: Path) -> None:
     """A folder in which ``lab/`` is the lab."""
@@ -51,6 +57,33 @@ def test_a_project_from_nothing(shell: Callable[..., None]) -> None:
 @pytest.mark.slow
 def test_one_line_for_what_is_wrong(lab_here: None, shell: Callable[..., None]) -> None:
     shell("application_settings.console")
+
+
+@pytest.mark.slow
+def test_help_works_without_the_settings_and_says_why(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "lab/manage.py"), "help"]
+    run = subprocess.run(command, cwd=tmp_path, env=kept(), capture_output=True, text=True, check=True)
+    assert "runserver" in run.stdout
+    assert "SECRET_KEY is not set" in run.stdout
+
+
+@pytest.mark.slow
+def test_gunicorn_starts_a_worker_that_exits_again_and_again(tmp_path: Path) -> None:
+    (tmp_path / "stops.py").write_text('import sys\n\nsys.exit("SECRET_KEY is not set.")\n', encoding="utf-8")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "stops", "--bind", "127.0.0.1:0"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},  # Gunicorn keeps a socket there
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stderr
+    try:
+        starts = [line for line in islice(server.stderr, 200) if "Booting worker" in line]
+    finally:
+        server.terminate()
+        server.communicate(timeout=30)
+    assert len(starts) > 5
 
 
 @pytest.mark.slow
@@ -129,30 +162,29 @@ def test_a_log_line(db: None, client: Client, settings: Settings, record: Record
 REQUEST = """
 from django.test import Client
 headers = {"host": "academy.example", "x-forwarded-proto": "https"}
-Client().get("/courses/pottery/", headers=headers)
+answer = Client(raise_request_exception=False).get("/courses/pottery/", headers=headers)
+assert answer.status_code == 500
 """
+FAILED = "Internal Server Error: /courses/pottery/"
 
 
 def logged(folder: Path, **variables: str) -> str:
-    """Return what a process that meets a page that does not exist writes to standard error."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith(("PATH", "COVERAGE"))}
+    """Return what a process whose database has no tables writes to standard error when a page asks it."""
     database = {"DATABASE_URL": f"sqlite:///{folder}/log.sqlite3"}
-    for command in (["migrate", "--verbosity", "0"], ["shell", "-c", REQUEST]):
-        run = subprocess.run(
-            [sys.executable, "lab/manage.py", *command],
-            cwd=ROOT,
-            env={**kept, **PRODUCTION, **database, "BEHIND_PROXY": "true", **variables},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    return run.stderr
+    return subprocess.run(
+        [sys.executable, "lab/manage.py", "shell", "-c", REQUEST],
+        cwd=ROOT,
+        env={**kept(), **PRODUCTION, **database, "BEHIND_PROXY": "true", **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stderr
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("debug", ["true", "false"])
 def test_a_line_is_logged_once(debug: str, tmp_path: Path) -> None:
-    assert logged(tmp_path, DEBUG=debug).count("Not Found: /courses/pottery/") == 1
+    assert logged(tmp_path, DEBUG=debug).count(FAILED) == 1
 
 
 @pytest.mark.slow
@@ -160,8 +192,8 @@ def test_without_logging_production_is_silent(tmp_path: Path) -> None:
     settings = "from lab.settings import *\nLOGGING = {}\n"
     (tmp_path / "silent.py").write_text(settings, encoding="utf-8")
     silent = {"DJANGO_SETTINGS_MODULE": "silent", "PYTHONPATH": str(tmp_path)}
-    assert "Not Found" not in logged(tmp_path, DEBUG="false", **silent)
-    assert "Not Found" in logged(tmp_path, DEBUG="true", **silent)
+    assert logged(tmp_path, DEBUG="false", **silent) == ""
+    assert FAILED in logged(tmp_path, DEBUG="true", **silent)
 
 
 def test_the_domain_imports_no_chapter() -> None:

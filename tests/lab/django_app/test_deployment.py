@@ -8,6 +8,7 @@ import os
 import re
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,11 +19,14 @@ from wsgiref.handlers import BaseHandler
 import pytest
 from django.contrib.auth import get_user
 from django.core.cache import cache
+from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
 from django.core.signing import BadSignature, Signer
 from django.db import connection, connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.http import HttpRequest
+from django.templatetags.static import static
 from django.test import Client
 
 from lab.academy.models import User
@@ -97,6 +101,31 @@ def test_debug_is_off_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
         assert production(monkeypatch)[name] is True
 
 
+def test_debug_true_builds_no_manifest(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources/site.css").write_text("h1 {}", encoding="utf-8")
+    settings.STATICFILES_DIRS, settings.STATIC_ROOT = [tmp_path / "sources"], tmp_path / "collected"
+    for debug in ("true", "false"):
+        settings.STORAGES = production(monkeypatch, DEBUG=debug)["STORAGES"]
+        call_command("collectstatic", verbosity=0, interactive=False)
+        settings.STORAGES = production(monkeypatch)["STORAGES"]
+        if debug == "true":
+            with pytest.raises(ValueError, match="Missing staticfiles manifest entry"):
+                static("site.css")
+        else:
+            assert static("site.css") != "/static/site.css"
+
+
+def test_a_cautious_hsts_has_two_warnings(in_production: None, settings: Settings) -> None:
+    def warnings() -> set[str | None]:
+        return {warning.id for warning in run_checks(tags=["security"], include_deployment_checks=True)}
+
+    strict = warnings()
+    settings.SECURE_HSTS_SECONDS = 3600
+    settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = settings.SECURE_HSTS_PRELOAD = False
+    assert warnings() - strict == {"security.W005", "security.W021"}
+
+
 @pytest.mark.databases("postgresql")
 @pytest.mark.django_db(transaction=True)
 def test_a_foreign_host_gets_400(wire: Callable[..., Exchange], record: Recorder) -> None:
@@ -150,7 +179,11 @@ def test_a_probe_over_http_reaches_the_view(db: None, in_production: None, clien
 def test_all_parts_work(db: None, client: Client) -> None:
     answer = client.get("/health/")
     assert (answer.status_code, answer.json()) == (200, {"database": True, "cache": True})
-    assert "no-cache" in answer["cache-control"]
+
+
+@pytest.mark.parametrize("path", ["/health/", "/health/alive/"])
+def test_no_answer_to_a_probe_is_stored(db: None, client: Client, path: str) -> None:
+    assert "no-store" in client.get(path)["cache-control"]
 
 
 def test_a_probe_without_a_cookie_asks_the_database_nothing(db: None, client: Client) -> None:
@@ -193,9 +226,10 @@ def test_the_database_is_down(database_down: None, wire: Callable[..., Exchange]
     finally:
         logging.getLogger().removeHandler(handler)
     lines = log.getvalue().splitlines()
-    shown = [line for line in lines if re.match(r"ERROR |django\.db\.utils|Traceback", line)]
-    shown = [re.sub(r"(Error: connection \w+:).*", r"\1 …", line) for line in shown]
-    record("deployment_500.txt", "\n".join(shown[shown.index("ERROR django.request Internal Server Error: /") :]))
+    lines = lines[lines.index("ERROR django.request Internal Server Error: /") :]
+    error = next(line for line in lines if line.startswith("django.db.utils."))
+    error = re.sub(r"(Error: connection \w+:).*", r"\1 …", error)
+    record("deployment_500.txt", "\n".join([*lines[:2], "  …", error]))
 
 
 @pytest.mark.databases("postgresql")
@@ -317,34 +351,68 @@ def test_gunicorn_gives_up_on_a_missing_variable(record: Recorder, tmp_path: Pat
     )
     assert run.returncode == 3
     lines = [line for line in run.stderr.splitlines() if "[ERROR]" in line or "WrongVariable: " in line]
-    stable = [re.sub(r"^\[[^]]*\] \[\d+\] |(?<=pid:)\d+", "…", line) for line in lines]
+    stable = [re.sub(r"^\[[^]]*\] \[\d+\]|(?<=pid:)\d+", "…", line) for line in lines]
     record("deployment_gunicorn.txt", "\n".join([*stable, f"exit status {run.returncode}"]))
 
 
+SLOW_WSGI = """
+import pathlib, time
+
+def application(environ, start_response):
+    pathlib.Path("begun").touch()
+    time.sleep(2)
+    start_response("200 OK", [("Content-Length", "4")])
+    return [b"done"]
+"""
+SLOW_ASGI = """
+import asyncio, pathlib
+
+async def application(scope, receive, send):
+    pathlib.Path("begun").touch()
+    await asyncio.sleep(2)
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"done"})
+"""
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Return when something has happened; fail if it does not."""
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 @pytest.mark.slow
-def test_gunicorn_finishes_a_request_after_sigterm(tmp_path: Path) -> None:
-    """A slow request is under way when the signal comes, and is answered; the next one is refused."""
-    (tmp_path / "slow.py").write_text(
-        "import time\n\n\ndef application(environ, start_response):\n    time.sleep(1)\n"
-        "    start_response('200 OK', [('Content-Length', '4')])\n    return [b'done']\n",
-        encoding="utf-8",
-    )
+@pytest.mark.parametrize("server", ["gunicorn", "uvicorn"])
+def test_a_server_finishes_a_request_after_sigterm(server: str, tmp_path: Path) -> None:
+    """A slow request is under way when the signal comes, and is answered; one that comes now is not."""
+    (tmp_path / "slow.py").write_text(SLOW_WSGI if server == "gunicorn" else SLOW_ASGI, encoding="utf-8")
     port = free_port()
-    server = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "slow", "--bind", f"127.0.0.1:{port}"],
+    address = f"http://127.0.0.1:{port}"
+    listen = {"gunicorn": ["--bind", f"127.0.0.1:{port}"], "uvicorn": ["--port", str(port), "--lifespan", "off"]}
+    process = subprocess.Popen(
+        [sys.executable, "-m", server, "slow:application", *listen[server]],
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
-        stderr=subprocess.PIPE,
-        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
-    assert server.stderr
-    next(line for line in server.stderr if "Booting worker" in line)
+
+    def listens() -> bool:
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", port)) == 0
+
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(exchange, f"http://127.0.0.1:{port}", "GET", "/")
+        try:
+            wait_for(listens)
+            answer = pool.submit(exchange, address, "GET", "/")
+            wait_for((tmp_path / "begun").exists)
+        finally:
+            process.terminate()
         time.sleep(0.5)
-        server.send_signal(signal.SIGTERM)
+        assert not answer.done(), "the first request is still under way"
+        with pytest.raises(ConnectionError):
+            exchange(address, "GET", "/")
         assert answer.result().body == "done"
-    server.communicate(timeout=30)
-    assert server.returncode == 0
-    with pytest.raises(ConnectionRefusedError):
-        exchange(f"http://127.0.0.1:{port}", "GET", "/")
+    assert process.wait(timeout=30) in {0, -signal.SIGTERM}

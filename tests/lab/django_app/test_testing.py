@@ -253,26 +253,18 @@ def test_a_row_lock_is_asked_for(db: None, database: str) -> None:
     assert any("FOR UPDATE" in statement for statement in asked.statements) is (database != "sqlite")
 
 
-# --8<-- [start:lock]
-def next_free() -> Course:
-    """Lock a course, and forget that a lock lasts as long as its transaction."""
-    return Course.objects.select_for_update().get()
-
-
-# --8<-- [end:lock]
-
-
 @pytest.mark.databases("postgresql", "mariadb")
 def test_the_test_s_own_transaction_hides_that_there_is_none(db: None) -> None:
-    make_course()
-    assert next_free()
+    course = make_course()
+    assert testing.wrong_lock(course.slug) == course
 
 
+@pytest.mark.wrong("lab/django_app/testing.py:wrong_lock")
 @pytest.mark.databases("postgresql", "mariadb")
 def test_with_real_commits_the_missing_transaction_shows(transactional_db: None) -> None:
-    make_course()
+    course = make_course()
     with pytest.raises(transaction.TransactionManagementError, match="outside of a transaction"):
-        next_free()
+        testing.wrong_lock(course.slug)
 
 
 def lines_of_enroll(call: Callable[[], None]) -> set[int]:

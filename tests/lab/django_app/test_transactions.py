@@ -491,9 +491,9 @@ def test_the_time_to_store_many_rows(
     for name, write in WRITERS.items():
         with queries() as sent:
             write([Lesson(course_id=1, position=n, title=name) for n in range(100, 600)])
-        counts[name] = len(sent.statements)
+        counts[name] = sum(statement.startswith("INSERT") for statement in sent.statements)
         Lesson.objects.filter(title=name).delete()
-    assert counts == {"save() in a loop": 500 + 2, "bulk_create()": 1 + 2}  # BEGIN and COMMIT
+    assert counts == {"save() in a loop": 500, "bulk_create()": 1}
     one_by_one, at_once = (median(insert(write, 500) for _ in range(3)) for write in WRITERS.values())
     assert one_by_one > at_once
 
