@@ -17,7 +17,7 @@ def enroll(learner: Learner, course: Course) -> Enrollment:
     """Give a learner a seat in a course.
 
     Raises:
-        CannotEnroll: The course is a draft or full, or the learner has joined it before.
+        CannotEnroll: The course is a draft or full, or the learner is in it.
     """
     # Whoever wants a seat of this course waits here until the others are done.
     course = Course.objects.select_for_update().get(pk=course.pk)

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from wsgiref.handlers import BaseHandler
 
+import django
 import pytest
 from django.contrib.auth import get_user
 from django.core.cache import cache
@@ -34,6 +35,7 @@ from lab.django_app import deployment
 from scripts.pages import ROOT
 from scripts.services import free_port
 from tests.recording.exchange import exchange
+from tests.recording.shell import rerun
 from tests.recording.sql import queries
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ PRODUCTION = {
     "DATABASE_URL": "sqlite:///academy.sqlite3",
 }
 HTTPS = {"x-forwarded-proto": "https"}
+READS_SESSION = django.VERSION < (6, 0)  # also for a view that is open to everybody
 
 
 def production(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
@@ -83,10 +86,14 @@ def database_down(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 @pytest.mark.slow
-def test_check_deploy_warns_of_a_fresh_project(shell: Callable[..., None], record: Recorder) -> None:
-    shell("deployment_check_fresh.console")
-    recorded = record.path("deployment_check_fresh.console").read_text(encoding="utf-8")
-    assert re.findall(r"W\d{3}", recorded) == ["W004", "W008", "W009", "W012", "W016", "W018", "W020"]
+def test_check_deploy_warns_of_a_fresh_project(tmp_path: Path, record: Recorder) -> None:
+    name = "deployment_check_fresh.console"
+    today = rerun(record.path(name).read_text(encoding="utf-8"), tmp_path)
+    warnings = [f"security.W{number}" for number in ("004", "008", "009", "012", "016", "018", "020")]
+    mail = [] if django.VERSION < (6, 1) else ["mail.E001"]
+    assert re.findall(r"\((\w+\.[EW]\d{3})\)", today) == mail + warnings
+    if not mail:
+        record(name, today)
 
 
 @pytest.mark.slow
@@ -193,7 +200,7 @@ def test_a_probe_without_a_cookie_asks_the_database_nothing(db: None, client: Cl
     client.force_login(User.objects.create_user("ama@example.com"))
     with queries() as asked:
         client.get("/health/alive/")
-    assert len(asked.statements) == 2, "the session and the user, though the view is open to everybody"
+    assert len(asked.statements) == 2 * READS_SESSION, "the session and the user, though the view is open"
 
 
 @pytest.mark.databases("postgresql", "mariadb")
@@ -213,6 +220,12 @@ def test_readiness_names_the_cache(db: None, client: Client, monkeypatch: pytest
     assert b"secret" not in answer.content
 
 
+def as_on_5_2(text: str) -> str:
+    """Return an exchange with the header that 5.2 alone sends, wherever it was made."""
+    assert ("Vary: Cookie" in text) == READS_SESSION
+    return text if READS_SESSION else re.sub(r"(?m)^(Content-Length: .*\n)", r"\1Vary: Cookie\n", text)
+
+
 @pytest.mark.databases("postgresql")
 def test_the_database_is_down(database_down: None, wire: Callable[..., Exchange], record: Recorder) -> None:
     log = io.StringIO()
@@ -220,9 +233,8 @@ def test_the_database_is_down(database_down: None, wire: Callable[..., Exchange]
     handler.setFormatter(logging.Formatter("{levelname} {name} {message}", style="{"))
     logging.getLogger().addHandler(handler)
     try:
-        down = wire("GET", "/health/").text
-        record("deployment_down.http", re.sub(r"(?m)^(Expires: ).*", r"\1…", down))
-        record("deployment_500.http", wire("GET", "/").text)
+        record("deployment_down.http", as_on_5_2(wire("GET", "/health/").text))
+        record("deployment_500.http", as_on_5_2(wire("GET", "/").text))
     finally:
         logging.getLogger().removeHandler(handler)
     lines = log.getvalue().splitlines()
