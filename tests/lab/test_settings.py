@@ -22,7 +22,7 @@ PRODUCTION = {
 
 def manage(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run manage.py with nothing in the environment but these variables."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith(("PATH", "COVERAGE", "SYSTEMROOT"))}
+    kept = {name: value for name, value in os.environ.items() if name.startswith(("PATH", "COVERAGE"))}
     return subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning", "lab/manage.py", *command],
         cwd=ROOT,

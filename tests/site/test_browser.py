@@ -27,7 +27,7 @@ PATHS = ["" if path == "/" else path for path in PATHS] + ["404.html"]
 SEARCHES = {
     "serializer validation": "challenges/serialization-errors/",
     "virtual environment": "technologies/python/",
-    "what is a queryset": "technologies/django/",
+    "what is a queryset": "technologies/django/querysets/",
     "many to many": "concepts/database-design/",
     "missing environment variable": "challenges/docker-environment/",
     "when to use async": "concepts/asynchronous/",
@@ -257,7 +257,7 @@ def test_axe_finds_nothing_and_nothing_overflows(tour: Visit, path: str) -> None
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     wide = page.evaluate(
         """() => [...document.querySelectorAll('article *')]
-            .filter((node) => !node.closest('pre, .md-typeset__scrollwrap, .nx-figure, [hidden]'))
+            .filter((node) => !node.closest('pre, .md-typeset__scrollwrap, .nx-figure, .tabbed-labels, [hidden]'))
             .filter((node) => node.getBoundingClientRect().right > 321)
             .map((node) => node.outerHTML.slice(0, 80))"""
     )

@@ -40,7 +40,7 @@ PRODUCTION = {
 
 def kept() -> dict[str, str]:
     """Return the variables that a process of its own needs of this one."""
-    return {name: value for name, value in os.environ.items() if name.startswith(("PATH", "COVERAGE"))}
+    return {name: value for name, value in os.environ.items() if name.startswith("PATH")}
 
 
 @pytest.fixture
