@@ -15,7 +15,7 @@ export NO_MKDOCS_2_WARNING := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHON
 
-.PHONY: help serve lab build check test next record proof lock glossary pictures format
+.PHONY: help serve lab build check test next academy record proof lock glossary pictures format
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -64,6 +64,10 @@ test: ## Run everything
 next: ## Run the lab's and the pages' tests on the current Django release (Python 3.12 or newer)
 	@scripts/install.sh next servers
 	@.venv-next/bin/python -m pytest -q -n auto --dist loadfile docs tests/lab
+
+academy: ## Run the tests of the shared domain alone, for example on the MySQL of TEST_MYSQL_URL
+	@scripts/install.sh tests
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile tests/lab/academy tests/lab/test_run.py
 
 record: ## Record anew what the tests of the lab make   (ONLY=lab/django_app)
 	@scripts/install.sh tests servers

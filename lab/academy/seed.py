@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime
 import random
 import uuid
+from typing import TYPE_CHECKING, TypeVar
 
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
+from django.db.models import Model
 from django.utils.text import slugify
 
 from lab.academy.models import (
@@ -19,6 +21,11 @@ from lab.academy.models import (
     Tag,
     User,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Row = TypeVar("Row", bound=Model)
 
 FIRST_DAY = datetime.date(2026, 1, 5)
 NAMES = (
@@ -68,9 +75,8 @@ def seed(courses: int, learners: int, per_learner: int = 3) -> None:
         raise ValueError("the academy is not empty")
     chance = random.Random(2026)  # noqa: S311  (data for samples, no secret)
 
-    tags = Tag.objects.bulk_create(Tag(name=name) for name in TAGS)
-    taught = [make_course(number, chance, learners) for number in range(courses)]
-    taught = Course.objects.bulk_create(taught, batch_size=1000)
+    tags = store(Tag(name=name) for name in TAGS)
+    taught = store(make_course(number, chance, learners) for number in range(courses))
     Lesson.objects.bulk_create(
         (
             Lesson(
@@ -94,38 +100,29 @@ def seed(courses: int, learners: int, per_learner: int = 3) -> None:
     )
 
     unusable = make_password(None)
-    users = User.objects.bulk_create(
-        (
-            User(email=address(number), password=unusable, first_name=name(number))
-            for number in range(learners)
-        ),
-        batch_size=1000,
+    users = store(
+        User(email=address(number), password=unusable, first_name=name(number))
+        for number in range(learners)
     )
-    people = Learner.objects.bulk_create(
-        (
-            Learner(
-                user=user,
-                name=name(n),
-                email=user.email,
-                joined_on=FIRST_DAY + datetime.timedelta(days=n * 300 // learners),
-            )
-            for n, user in enumerate(users)
-        ),
-        batch_size=1000,
+    people = store(
+        Learner(
+            user=user,
+            name=name(n),
+            email=user.email,
+            joined_on=FIRST_DAY + datetime.timedelta(days=n * 300 // learners),
+        )
+        for n, user in enumerate(users)
     )
-    enrollments = Enrollment.objects.bulk_create(
-        (
-            Enrollment(
-                learner=person,
-                course=course,
-                enrolled_on=person.joined_on
-                + datetime.timedelta(days=chance.randint(0, 30)),
-                grade=chance.choice([None, *range(40, 101)]),
-            )
-            for person in people
-            for course in chance.sample(taught, min(per_learner, courses))
-        ),
-        batch_size=1000,
+    enrollments = store(
+        Enrollment(
+            learner=person,
+            course=course,
+            enrolled_on=person.joined_on
+            + datetime.timedelta(days=chance.randint(0, 30)),
+            grade=chance.choice([None, *range(40, 101)]),
+        )
+        for person in people
+        for course in chance.sample(taught, min(per_learner, courses))
     )
     Certificate.objects.bulk_create(
         (
@@ -139,6 +136,18 @@ def seed(courses: int, learners: int, per_learner: int = 3) -> None:
         ),
         batch_size=1000,
     )
+
+
+def store(rows: Iterable[Row]) -> list[Row]:
+    """Insert rows into a table that is empty, and return them with their keys, in order.
+
+    MySQL, unlike the other three, does not say which keys a bulk insert gave.
+    """
+    new = list(rows)
+    type(new[0])._default_manager.bulk_create(new, batch_size=1000)
+    if new[0].pk is None:
+        return list(type(new[0])._default_manager.order_by("pk"))
+    return new
 
 
 def make_course(number: int, chance: random.Random, learners: int) -> Course:

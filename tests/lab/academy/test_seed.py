@@ -7,6 +7,7 @@ import hashlib
 import pytest
 from django.core import serializers
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from lab.academy.models import Certificate, Course, Enrollment, Learner, Lesson, Tag, User
 from lab.academy.seed import seed
@@ -34,6 +35,14 @@ def test_numbers(academy: None) -> None:
 @pytest.mark.databases("sqlite", "postgresql")
 def test_the_same_numbers_make_the_same_data(academy: None) -> None:
     assert fingerprint() == "651e8d4306b65e06ec6623242b7112f7ebf187acd33fe19bfaa7021a3ff26b6a"
+
+
+def test_the_same_data_where_a_bulk_insert_tells_no_keys(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on MySQL."""
+    monkeypatch.setattr(type(connection.features), "can_return_rows_from_bulk_insert", False)
+    seed(courses=2, learners=4)
+    assert Learner.objects.get(name="Ama").user == User.objects.get(email="ama@example.com")
+    assert Enrollment.objects.count() == 8
 
 
 def test_nobody_can_sign_in(academy: None) -> None:
