@@ -144,10 +144,11 @@ def store(rows: Iterable[Row]) -> list[Row]:
     MySQL, unlike the other three, does not say which keys a bulk insert gave.
     """
     new = list(rows)
-    type(new[0])._default_manager.bulk_create(new, batch_size=1000)
-    if new[0].pk is None:
-        return list(type(new[0])._default_manager.order_by("pk"))
-    return new
+    if not new:
+        return new
+    table = type(new[0])._default_manager
+    table.bulk_create(new, batch_size=1000)
+    return new if new[0].pk is not None else list(table.order_by("pk"))
 
 
 def make_course(number: int, chance: random.Random, learners: int) -> Course:

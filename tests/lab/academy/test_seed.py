@@ -49,6 +49,11 @@ def test_nobody_can_sign_in(academy: None) -> None:
     assert not any(user.has_usable_password() for user in User.objects.all())
 
 
+def test_courses_without_learners(db: None) -> None:
+    seed(courses=2, learners=0)
+    assert (Course.objects.count(), Learner.objects.count()) == (2, 0)
+
+
 def test_more_courses_a_learner_than_there_are(db: None) -> None:
     seed(courses=2, learners=3)
     assert Enrollment.objects.count() == 6
