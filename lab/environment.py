@@ -99,6 +99,7 @@ def database(text: str) -> dict[str, Any]:
     if config["ENGINE"] == "django.db.backends.mysql":
         # Without these the server may store other characters than it was given, or cut them.
         config["OPTIONS"] = {
+            **config.get("OPTIONS", {}),
             "charset": "utf8mb4",
             "init_command": "SET sql_mode='STRICT_TRANS_TABLES', default_storage_engine=INNODB",
         }

@@ -11,7 +11,7 @@ The kinds:
     recorded  a file in lab/<chapter>/recorded/ that a test makes anew and compares
     run       Python in the page itself, run by the tests of the pages
     checked   a shell session, a configuration file, a query: run or parsed by the real tool
-    wrong     a section whose name starts with "wrong", with a test that it fails as the page says
+    wrong     a section whose name starts with "wrong_", with a test that it fails as the page says
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.pages import ROOT, Problem, line_of
+from scripts.pages import ROOT, Problem, line_of, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,8 +43,12 @@ FENCE = re.compile(
     r"(?P<body>.*?)^(?P=indent)(?P=fence)[ ]*$",
     re.DOTALL | re.MULTILINE,
 )
-QUOTE = re.compile(r'^[ ]*-+8<-+ "(?P<path>[^":]+)(?::(?P<section>[^"]+))?"[ ]*$', re.MULTILINE)
-MARK = re.compile(r"-+8<-+ \[start:(?P<name>[\w-]+)\]")
+QUOTE = re.compile(r'^[ ]*-+8<-+ "(?P<path>[^":]+)(?::(?P<section>[^"]+))?"$', re.MULTILINE)
+# What Markdown, or its extensions, may take for a fence or a quote, and the two above do not.
+STRAY = re.compile(r"^[ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)?(?:(?P<fence>`{3,}|~{3,})|-+8<-+)", re.MULTILINE)
+MARK = re.compile(r"-+8<-+ \[(?P<end>start|end):(?P<name>[\w-]+)\]")
+TESTED = ("lab/", "tests/", "scripts/", ".github/")  # what tests import, run or read
+MEASURED = {".py", ".html"}  # of which coverage says which lines the tests of the lab ran
 # Quoted text may be cut: a comment of three dots says so.
 CUT = re.compile(r"^[ ]*(#|//|--)? ?\.\.\.[ ]*$", re.MULTILINE)
 
@@ -78,7 +82,8 @@ class Block:
 def pages(root: Path) -> Iterator[tuple[str, str]]:
     """Yield the path, relative to ``root``, and the text of each page."""
     for file in sorted((root / "docs").rglob("*.md")):
-        yield file.relative_to(root).as_posix(), file.read_text(encoding="utf-8-sig")
+        path = file.relative_to(root).as_posix()
+        yield path, read(root, path)[0]  # scripts.build says which cannot be read
 
 
 def quotes_in(page: str, text: str, first_line: int = 1) -> Iterator[Quote]:
@@ -93,7 +98,7 @@ def kind_of(language: str, body: str, quotes: tuple[Quote, ...]) -> str | None:
     if quotes:
         if CUT.sub("", QUOTE.sub("", body)).strip():
             return None  # what stands beside the quote was typed by hand
-        if any(quote.section.startswith("wrong") for quote in quotes):
+        if any(quote.section.startswith("wrong_") for quote in quotes):
             return "wrong"
         return "recorded" if all("/recorded/" in quote.path for quote in quotes) else "quoted"
     if language in RUN:
@@ -127,31 +132,44 @@ def pages_that_quote(path: str, root: Path = ROOT) -> list[str]:
 
 def sections(text: str) -> dict[str, range]:
     """Return the named sections of a file: the lines, counted from 1, between the marks."""
-    found = {}
-    lines = text.splitlines()
-    for start, line in enumerate(lines, 1):
+    starts: dict[str, int] = {}
+    ends: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
         mark = MARK.search(line)
         if mark:
-            end_mark = f"[end:{mark['name']}]"
-            end = next((n for n, later in enumerate(lines[start:], start + 1) if end_mark in later), len(lines) + 1)
-            found[mark["name"]] = range(start + 1, end)
-    return found
+            (ends if mark["end"] == "end" else starts).setdefault(mark["name"], number)
+    return {name: range(start + 1, ends.get(name, start + 1)) for name, start in starts.items()}
+
+
+def mark_problems(path: str, text: str) -> Iterator[Problem]:
+    """Yield a problem for each section of a file without exactly one start and, after it, one end."""
+    marks: dict[str, list[str]] = {}
+    for mark in MARK.finditer(text):
+        marks.setdefault(mark["name"], []).append(mark["end"])
+    for name, kinds in marks.items():
+        if kinds != ["start", "end"]:
+            line = line_of(text, f"[{kinds[0]}:{name}]")
+            what = f"the marks of the section {name} are: {', '.join(kinds)}"
+            yield Problem(path, line, what, f"write [start:{name}] once, and [end:{name}] once below it")
 
 
 @cache
 def words_of_tests(folder: Path) -> frozenset[str]:
     """Return every text constant in the tests of a folder: the names of what they record or prove wrong."""
-    return frozenset(
-        node.value
-        for file in sorted(folder.glob("*.py"))
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    )
+    words = set()
+    for file in sorted(folder.rglob("*.py")):
+        try:
+            tree = ast.parse(file.read_bytes(), str(file))
+        except SyntaxError as error:  # without its names, every recording would seem to be made by nothing
+            sys.exit(str(Problem(str(file), error.lineno or 1, error.msg, "correct the Python there")))
+        words |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    return frozenset(word for word in words if isinstance(word, str))
 
 
 def tests_of(root: Path, path: str) -> Path:
-    """Return the folder of the tests of a file of the lab: tests/lab/<chapter>."""
-    return root / "tests" / "lab" / Path(path).parts[1]
+    """Return the folder of the tests of a file: tests/lab/<chapter>, or what stands above it if it has no chapter."""
+    parts = Path(path).parts
+    return root.joinpath("tests", *parts[: min(len(parts) - 1, 2)]) if parts[0] == "lab" else root / "tests"
 
 
 def problems(root: Path = ROOT) -> list[Problem]:
@@ -161,6 +179,8 @@ def problems(root: Path = ROOT) -> list[Problem]:
 
 def block_problems(root: Path) -> Iterator[Problem]:
     """Yield a problem for each block of a sixth kind, and for each exception without need."""
+    for page, text in pages(root):
+        yield from strays(page, text)
     unproven = set()
     for block in blocks(root):
         if block.kind is not None:
@@ -182,6 +202,20 @@ def block_problems(root: Path) -> Iterator[Problem]:
         yield Problem("scripts/proof.py", 1, f"the exception {place} is not needed", "take it out of EXCEPTIONS")
 
 
+def strays(page: str, text: str) -> Iterator[Problem]:
+    """Yield a problem for each fence and each quote that the rest of this module would not see."""
+    fenced = [range(*match.span()) for match in FENCE.finditer(text)]
+    for match in STRAY.finditer(text):
+        line = text.count("\n", 0, match.start()) + 1
+        if match["fence"]:
+            if not any(match.start() in span for span in fenced):
+                mend = "indent with spaces alone, and open and close it with the same number of backticks"
+                yield Problem(page, line, "nothing proves a fence that is written like this", mend)
+        elif not QUOTE.match(text, match.start()):
+            mend = 'write --8<-- "lab/…:section", with nothing before or after it'
+            yield Problem(page, line, "nothing proves a quote that is written like this", mend)
+
+
 def quote_problems(root: Path) -> Iterator[Problem]:
     """Yield one problem for each file or section that is quoted and does not exist, or is not proven."""
     wanted: dict[tuple[str, str], list[Quote]] = {}
@@ -194,9 +228,23 @@ def quote_problems(root: Path) -> Iterator[Problem]:
             mend = "make record, if a test makes it; otherwise quote a file that exists"
             yield Problem(first.page, first.line, f"there is no {path}{also}", mend)
             continue
-        if not path.startswith("lab/"):
+        text, unreadable = read(root, path)
+        if unreadable:
+            yield from unreadable
             continue
-        names = sections(file.read_text(encoding="utf-8"))
+        words = words_of_tests(tests_of(root, path))
+        if not path.startswith(TESTED):
+            mend = f"move it to one of {', '.join(TESTED)}, with a test that runs it"
+            yield Problem(first.page, first.line, f"nothing tests {path}{also}", mend)
+        elif (
+            path.startswith("lab/")
+            and "/recorded/" not in path
+            and file.suffix not in MEASURED
+            and not any(word.endswith(file.name) for word in words)
+        ):
+            mend = f"let a test in {tests_of(root, path).relative_to(root)} run or read it"
+            yield Problem(first.page, first.line, f"no test names {path}{also}", mend)
+        names = sections(text)
         if section and section not in names:
             there = ", ".join(names) or "none"
             yield Problem(
@@ -205,7 +253,7 @@ def quote_problems(root: Path) -> Iterator[Problem]:
                 f"{path} has no section {section}{also}",
                 f"give it that name back or quote another; the sections there: {there}",
             )
-        if section.startswith("wrong") and f"{path}:{section}" not in words_of_tests(tests_of(root, path)):
+        if section.startswith("wrong_") and f"{path}:{section}" not in words:
             yield Problem(
                 first.page,
                 first.line,
@@ -215,27 +263,32 @@ def quote_problems(root: Path) -> Iterator[Problem]:
 
 
 def orphans(root: Path) -> Iterator[Problem]:
-    """Yield a problem for each section and recording that no page quotes, or no test makes."""
+    """Yield a problem for each section and recording that no page quotes, no test makes or no mark ends."""
     quoted = {(quote.path, quote.section) for quote in quotes(root)}
-    for file in sorted((root / "lab").rglob("*")):
+    for file in sorted([*(root / "lab").rglob("*"), *(root / "tests" / "lab").rglob("*")]):
         path = file.relative_to(root).as_posix()
-        if not file.is_file() or "/__pycache__/" in path or path.startswith(("lab/db.", "lab/staticfiles/")):
+        if (
+            not file.is_file()
+            or "/__pycache__/" in path
+            or "/." in path
+            or path.startswith(("lab/db.", "lab/staticfiles/"))
+        ):
             continue
         if "/recorded/" in path:
             name = path.split("/recorded/")[1]
-            made = {name, str(Path(name).with_suffix(".json"))}  # a measurement brings its picture and its table
-            if not made & words_of_tests(tests_of(root, path)):
+            # A measurement brings its picture and its table.
+            brings = {str(Path(name).with_suffix(".json"))} if file.suffix in {".svg", ".md"} else set()
+            if not ({name} | brings) & words_of_tests(tests_of(root, path)):
                 folder = tests_of(root, path).relative_to(root)
                 yield Problem(
                     path, 1, f"no test in {folder} makes this recording", f'write record("{name}", …), or delete it'
                 )
-            if file.suffix != ".json" and (path, "") not in quoted and not any(p == path for p, _ in quoted):
+            measurement = file.suffix == ".json" and file.with_suffix(".svg").exists()
+            if not measurement and not any(p == path for p, _ in quoted):
                 yield Problem(path, 1, "no page quotes this recording", "quote it, or delete it and what records it")
             continue
-        try:
-            text = file.read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            continue
+        text, _ = read(root, path)
+        yield from mark_problems(path, text)
         for name in sections(text):
             if (path, name) not in quoted:
                 line = line_of(text, f"[start:{name}]")
@@ -261,13 +314,19 @@ def table(root: Path = ROOT) -> str:
 
 def touched(root: Path = ROOT) -> list[str]:
     """Return a line for each quoted section that differs from the last commit; none without git."""
-    run = subprocess.run(
-        ["git", "diff", "--unified=0", "--no-color", "HEAD", "--", "lab"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    # An author's own settings may change the prefixes, the colors and the quotes around names.
+    command = ["git", "-c", "core.quotePath=false", "diff", "--unified=0", "--no-color", "--no-ext-diff"]
+    try:
+        run = subprocess.run(
+            [*command, "--src-prefix=a/", "--dst-prefix=b/", "HEAD", "--", "lab", "tests/lab"],
+            cwd=root,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except OSError:
+        return []
     changed: dict[str, set[int]] = {}
     path = ""
     for line in run.stdout.splitlines():
@@ -281,36 +340,35 @@ def touched(root: Path = ROOT) -> list[str]:
     for quote in quotes(root):
         file = root / quote.path
         if quote.path in changed and file.is_file():
-            lines = sections(file.read_text(encoding="utf-8")).get(quote.section) if quote.section else None
+            lines = sections(read(root, quote.path)[0]).get(quote.section) if quote.section else None
             if lines is None or changed[quote.path] & set(lines):
                 by_section.setdefault((quote.path, quote.section), []).append(quote.place)
     return [f"{path}{':' * bool(section)}{section} -> {', '.join(by)}" for (path, section), by in by_section.items()]
 
 
 def uncovered(root: Path = ROOT) -> list[Problem]:
-    """Return a problem for each quoted section with lines that the tests of the lab did not run.
-
-    Raises:
-        coverage.exceptions.NoSource, NoDataError: The tests were not run under coverage before.
-    """
+    """Return a problem for each quoted section with lines that the tests of the lab did not run."""
     import coverage
 
     measured = coverage.Coverage(config_file=str(root / "pyproject.toml"))
     measured.load()
+    if not measured.get_data():
+        return [Problem("lab", 1, "nothing has recorded which lines the tests run", "run make test")]
     found = []
     missing: dict[str, set[int]] = {}
     for quote in quotes(root):
-        if (
-            not quote.path.startswith("lab/")
-            or "/recorded/" in quote.path
-            or Path(quote.path).suffix not in {".py", ".html"}
-        ):
-            continue
         file = root / quote.path
+        if not quote.path.startswith("lab/") or "/recorded/" in quote.path or file.suffix not in MEASURED:
+            continue
+        text, unreadable = read(root, quote.path)
+        if unreadable:  # problems() says so
+            continue
         if quote.path not in missing:
-            missing[quote.path] = set(measured.analysis2(str(file))[3])
-        text = file.read_text(encoding="utf-8")
-        lines = sections(text)[quote.section] if quote.section else range(1, text.count("\n") + 2)
+            try:
+                missing[quote.path] = set(measured.analysis2(str(file))[3])
+            except coverage.CoverageException:  # a template that no test renders is not known as one
+                missing[quote.path] = set(range(1, text.count("\n") + 1))
+        lines = sections(text).get(quote.section, range(0)) if quote.section else range(1, text.count("\n") + 2)
         not_run = sorted(missing[quote.path] & set(lines))
         if not_run:
             found.append(

@@ -78,7 +78,7 @@ def academy(db: None) -> None:
 @pytest.fixture
 def record(request: pytest.FixtureRequest, file_regression: FileRegressionFixture) -> Recorder:
     """``record(name, text)`` compares a text with lab/<chapter>/recorded/<name>."""
-    chapter = Path(request.path).parent.name
+    chapter = request.path.parent.relative_to(Path(__file__).parent).as_posix()
     return Recorder(file_regression, chapter, writes=request.config.getoption("regen_all"))
 
 
@@ -87,7 +87,7 @@ def session(record: Recorder) -> Callable[..., None]:
     """``session(name, **names)`` runs a recorded Python session again and compares it."""
 
     def rerun(name: str, **names: Any) -> None:
-        transcript = record.path(name).read_text(encoding="utf-8")
+        transcript = record.transcript(name, ">>>")
         record(name, sessions.rerun(transcript, {"__name__": "__main__", **names}))
 
     return rerun
@@ -98,7 +98,7 @@ def shell(record: Recorder, tmp_path: Path) -> Callable[..., None]:
     """``shell(name, **variables)`` runs a recorded shell session again, in an empty folder, and compares it."""
 
     def rerun(name: str, **variables: str) -> None:
-        transcript = record.path(name).read_text(encoding="utf-8")
+        transcript = record.transcript(name, "$")
         record(name, shells.rerun(transcript, tmp_path, variables))
 
     return rerun
@@ -133,7 +133,9 @@ def measured(record: Recorder) -> Callable[[str, Callable[[], Measurement]], Mea
     def recorded(name: str, measure: Callable[[], Measurement]) -> Measurement:
         path = record.path(name)
         if record.writes:
+            path.parent.mkdir(exist_ok=True)
             measure().write(path)
+        assert path.exists(), record.message(name, "There is no such recording yet.")
         measurement = Measurement.read(path)
         record(path.with_suffix(".svg").name, chart(measurement))
         record(path.with_suffix(".md").name, table(measurement))
@@ -151,9 +153,12 @@ def stamp(record: Recorder, request: pytest.FixtureRequest, django_db_blocker: D
 
     def check(name: str, *packages: str) -> None:
         servers = []
-        for database in databases.NAMES:
-            with django_db_blocker.unblock(), databases.use(database):
-                servers.append(versions.server())
+        for database in databases.NAMES if record.writes else ():
+            try:
+                with django_db_blocker.unblock(), databases.use(database):
+                    servers.append(versions.server())
+            except Unavailable as reason:
+                pytest.skip(str(reason))
         today = versions.stamp(*packages, servers=servers, today=datetime.datetime.now(datetime.UTC).date())
         if record.writes:
             record(name, today)

@@ -84,7 +84,8 @@ def test_no(text: str) -> None:
 
 
 def test_a_database_on_mysql_is_strict_and_knows_every_character() -> None:
-    options = environment.database("mysql://a:b@host:3306/name")["OPTIONS"]
+    options = environment.database("mysql://a:b@host:3306/name?ssl_ca=/ca.pem")["OPTIONS"]
+    assert options["ssl_ca"] == "/ca.pem"
     assert options["charset"] == "utf8mb4"
     assert "STRICT_TRANS_TABLES" in options["init_command"]
 

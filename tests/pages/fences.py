@@ -81,9 +81,9 @@ def in_project(evaluator: Callable[[Example], str | None]) -> Callable[[Example]
 
 def run_console(example: Example) -> str | None:
     """Run the commands of a console block; return what differs from the page, if anything does."""
+    if not example.parsed.startswith("$ "):
+        return "the first line of a console block is a command after $"
     wanted = list(shell.commands(example.parsed))
-    if not wanted:
-        return "a console block holds at least one line that starts with $"
     try:
         results = shell.run([command for command, _ in wanted], Path(example.namespace["folder"].name))
     except ValueError as error:
@@ -140,6 +140,23 @@ def skipped(example: Example) -> str:
     return f"{example.path}:{example.line}: +SKIP would leave this session unproven; show one that runs"
 
 
+def is_session(text: str) -> bool:
+    """Say whether a text is statements and what they print, and nothing that a doctest would pass over."""
+    try:
+        parts = doctest.DocTestParser().parse(text)
+    except ValueError:
+        return False
+    return not any(isinstance(part, str) and part.strip() for part in parts)
+
+
+def loose(example: Example) -> str:
+    """Refuse a session with text that would not be compared."""
+    return (
+        f"{example.path}:{example.line}: a session starts with >>> and a space, and a blank line ends what a statement "
+        "printed; write <BLANKLINE> for a blank line in it"
+    )
+
+
 def unproven(example: Example) -> str:
     """Refuse a block that nothing proves."""
     language = example.region.lexemes["language"] or "no language"
@@ -162,13 +179,14 @@ def regions(document: Document) -> Iterator[Region]:
         language = region.lexemes["language"]
         if QUOTE.search(source):
             continue
-        if language == "pycon" and "+SKIP" not in source:
+        if language == "pycon" and "+SKIP" not in source and is_session(source):
             for part in DocTestStringParser(in_project(run_session))(source, document.path):  # type: ignore[arg-type]
                 part.adjust(region, source)
                 yield part
             continue
         region.parsed = source
-        region.evaluator = skipped if language == "pycon" else EVALUATORS.get(language, unproven)
+        refused = skipped if "+SKIP" in source else loose
+        region.evaluator = refused if language == "pycon" else EVALUATORS.get(language, unproven)
         yield region
 
 

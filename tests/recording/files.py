@@ -32,6 +32,20 @@ class Recorder:
         """Return where the recording of that name is."""
         return self.folder / name
 
+    def transcript(self, name: str, prompt: str) -> str:
+        """Return a recorded session, whose lines after the prompt are written by hand.
+
+        Raises:
+            AssertionError: Nobody has written it yet.
+        """
+        path = self.path(name)
+        if not path.exists():
+            where, chapter = path.relative_to(ROOT), self.folder.parent.relative_to(ROOT)
+            raise AssertionError(
+                f"There is no {where}. Write its lines, each after {prompt}, into it; then make record ONLY={chapter}"
+            )
+        return path.read_text(encoding="utf-8")
+
     def __call__(self, name: str, text: str) -> None:
         """Compare ``text`` with the recording ``name``, or write it.
 

@@ -78,12 +78,15 @@ def rerun(transcript: str, folder: Path, extra: Mapping[str, str] | None = None)
         extra: Further environment variables.
 
     Raises:
-        ValueError: The text does not start with a command, or the shell stopped early.
+        ValueError: The text does not start with a command, the shell stopped early, or a command
+            failed without a word, which a page would show as a success.
     """
     lines = [command for command, _ in commands(transcript)]
     if not lines or not transcript.startswith("$ "):
         raise ValueError("the first line of a recorded session is a command after $")
     parts = []
-    for line, (output, _) in zip(lines, run(lines, folder, extra), strict=True):
+    for line, (output, status) in zip(lines, run(lines, folder, extra), strict=True):
+        if status and not output:
+            raise ValueError(f"$ {line.rstrip()} ends with status {status} and prints nothing")
         parts.append(f"$ {line.rstrip()}\n" + (output.replace(str(folder), "~") + "\n" if output else ""))
     return "".join(parts)

@@ -45,10 +45,7 @@ def queries() -> Iterator[Queries]:
 
 def lay_out(statement: str) -> str:
     """Return a statement over several lines, without the quotes that plain names do not need."""
-    plain = re.sub(
-        r'"([a-z_][a-z0-9_]*|[T-W]\d+)"|`([a-z_][a-z0-9_]*|[T-W]\d+)`', lambda match: match[1] or match[2], statement
-    )
-    lines = str(sqlparse.format(plain, reindent=True)).rstrip(";")
+    lines = str(sqlparse.format(PLAIN.sub(r"\1", statement), reindent=True)).rstrip(";")
     lines = ONE_LINE.sub(lambda match: " ".join(match[0].split()).replace("( ", "("), lines)
     return shorten_columns(NEW_LINE.sub("\n", lines)) + ";"
 

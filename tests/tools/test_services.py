@@ -57,13 +57,15 @@ started: list[subprocess.Popen[str]] = []
 
 
 @pytest.fixture(autouse=True)
-def own_servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No server that the environment names, and none that an earlier test started."""
-    for kind in services.SERVERS.values():
-        monkeypatch.delenv(kind.given, raising=False)
-    services.stop()
-    yield
-    services.stop()
+def own_servers() -> Iterator[None]:
+    """No server that the environment names, and none that another test started: those go on running."""
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in services.SERVERS.values():
+            patch.delenv(kind.given, raising=False)
+        patch.setattr(services, "_answers", {})
+        patch.setattr(services, "_guards", [])
+        yield
+        services.stop()
     while started:  # by a test that failed
         started[-1].kill()
         started.pop().communicate()
