@@ -232,7 +232,7 @@ def test_mariadb_starts_once_and_is_the_same_everywhere() -> None:
         cursor.execute("CREATE DATABASE another")
         cursor.execute("DROP DATABASE another")
     for name in ("root", "", "nexus"):
-        with pytest.raises(pymysql.err.OperationalError, match="denied"):
+        with pytest.raises(pymysql.OperationalError, match="denied"):
             pymysql.connect(host=parts.hostname, port=parts.port or 0, user=name)
 
 
