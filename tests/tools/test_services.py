@@ -42,10 +42,11 @@ TESTS = """
 import os, socket, sys, time
 from urllib.parse import urlsplit
 from scripts import services
-print(*[services.url(name) for name in sys.argv[2:]], flush=True)
-if sys.argv[1] == "fork" and os.fork() == 0:
-    os.close(1), os.close(2), time.sleep(20), os._exit(0)
+urls = [services.url(name) for name in sys.argv[2:]]
 try:
+    print(*urls, flush=True)  # from here on the end may come at any moment
+    if sys.argv[1] == "fork" and os.fork() == 0:
+        os.close(1), os.close(2), time.sleep(20), os._exit(0)
     time.sleep(0 if sys.argv[1] == "exit" else 60)
 except KeyboardInterrupt:  # what the tests put in order at their end needs the servers still
     time.sleep(0.5)
