@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,15 +54,13 @@ def database(
 ) -> Iterator[str]:
     """The name of the database that the test runs on: SQLite, or what ``@pytest.mark.databases`` asks for."""
     name = getattr(request, "param", "sqlite")
-    with django_db_blocker.unblock():
+    with ExitStack() as using:
         try:
-            using = databases.use(name)
-            using.__enter__()
+            with django_db_blocker.unblock():
+                using.enter_context(databases.use(name))
         except Unavailable as reason:
             pytest.skip(str(reason))
-    yield name
-    with django_db_blocker.unblock():
-        using.__exit__(None, None, None)
+        yield name
 
 
 @pytest.fixture
@@ -145,7 +144,7 @@ def measured(record: Recorder) -> Callable[[str, Callable[[], Measurement]], Mea
 
 
 @pytest.fixture
-def stamp(record: Recorder, request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Callable[..., None]:
+def stamp(record: Recorder, django_db_blocker: DjangoDbBlocker) -> Callable[..., None]:
     """``stamp("versions.md", "Django", …)`` records the versions behind a chapter.
 
     Without ``--regen-all`` it holds the recorded versions to the installed ones.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -10,6 +9,7 @@ import pytest
 
 from lab import environment
 from scripts.pages import ROOT
+from tests.lab.production import kept
 
 PRODUCTION = {
     "SECRET_KEY": "n3xus-" * 10,
@@ -22,11 +22,10 @@ PRODUCTION = {
 
 def manage(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run manage.py with nothing in the environment but these variables."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith(("PATH", "COVERAGE"))}
     return subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning", "lab/manage.py", *command],
         cwd=ROOT,
-        env={**kept, **variables},
+        env={**kept("COVERAGE"), **variables},
         capture_output=True,
         text=True,
         check=False,

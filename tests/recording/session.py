@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import doctest
 import io
-import sys
 import traceback
 from typing import Any
 
@@ -33,10 +32,9 @@ def rerun(transcript: str, names: dict[str, Any]) -> str:
         with contextlib.redirect_stdout(output):
             try:
                 exec(compile(example.source, f"<line {number + 1}>", "single"), names)  # noqa: S102  (the lab's own text)
-            except Exception:
-                kind, error = sys.exc_info()[:2]
+            except Exception as error:
                 print("Traceback (most recent call last):", "  ...", sep="\n")
-                print("".join(traceback.format_exception_only(kind, error)), end="")
+                print("".join(traceback.format_exception_only(error)), end="")
         # A blank line ends the output of a session when a page runs it; the mark keeps it together.
         lines += [line or "<BLANKLINE>" for line in output.getvalue().splitlines()]
     return "\n".join(lines)

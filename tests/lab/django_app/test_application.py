@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import logging.config
 import os
-import runpy
 import subprocess
 import sys
 from io import StringIO
@@ -21,6 +20,7 @@ from django.templatetags.static import static
 from lab.academy.models import Course, User
 from lab.django_app.application import wrong_debug
 from scripts.pages import ROOT
+from tests.lab.production import PRODUCTION, kept, production
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,17 +30,6 @@ if TYPE_CHECKING:
     from pytest_django import Settings
 
     from tests.recording.files import Recorder
-
-PRODUCTION = {
-    "SECRET_KEY": "n3xus-" * 10,
-    "ALLOWED_HOSTS": "academy.example",
-    "DATABASE_URL": "sqlite:///academy.sqlite3",
-}
-
-
-def kept() -> dict[str, str]:
-    """Return the variables that a process of its own needs of this one."""
-    return {name: value for name, value in os.environ.items() if name.startswith("PATH")}
 
 
 @pytest.fixture
@@ -102,15 +91,6 @@ def test_the_lab_reads_the_text_false_as_false(monkeypatch: pytest.MonkeyPatch) 
     assert production(monkeypatch)["DEBUG"] is False
     assert production(monkeypatch, DEBUG="False")["DEBUG"] is False
     assert production(monkeypatch, DEBUG="true")["DEBUG"] is True
-
-
-def production(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
-    """Return the lab's settings as they are with these variables, and what production needs."""
-    for name in ("DEBUG", "BEHIND_PROXY", "SECRET_KEY_FALLBACKS", "CACHE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in {**PRODUCTION, **variables}.items():
-        monkeypatch.setenv(name, value)
-    return runpy.run_path(str(ROOT / "lab/settings.py"))
 
 
 def test_static_files_get_a_name_by_their_content(

@@ -6,7 +6,6 @@ import io
 import logging
 import os
 import re
-import runpy
 import signal
 import socket
 import subprocess
@@ -34,6 +33,7 @@ from lab.academy.models import User
 from lab.django_app import deployment
 from scripts.pages import ROOT
 from scripts.services import free_port
+from tests.lab.production import PRODUCTION, kept, production
 from tests.recording.exchange import exchange
 from tests.recording.shell import rerun
 from tests.recording.sql import queries
@@ -47,23 +47,9 @@ if TYPE_CHECKING:
     from tests.recording.exchange import Exchange
     from tests.recording.files import Recorder
 
-OLD, NEW = "old-key-" * 8, "new-key-" * 8
-PRODUCTION = {
-    "SECRET_KEY": NEW,
-    "ALLOWED_HOSTS": "academy.example",
-    "DATABASE_URL": "sqlite:///academy.sqlite3",
-}
+OLD, NEW = "old-key-" * 8, PRODUCTION["SECRET_KEY"]
 HTTPS = {"x-forwarded-proto": "https"}
 READS_SESSION = django.VERSION < (6, 0)  # also for a view that is open to everybody
-
-
-def production(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
-    """Return the lab's settings as they are with these variables, and what production needs."""
-    for name in ("DEBUG", "BEHIND_PROXY", "SECRET_KEY_FALLBACKS", "CACHE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in {**PRODUCTION, **variables}.items():
-        monkeypatch.setenv(name, value)
-    return runpy.run_path(str(ROOT / "lab/settings.py"))
 
 
 @pytest.fixture
@@ -335,9 +321,13 @@ print(b"".join(application(environ, lambda status, headers: print(status))))
 
 @pytest.mark.slow
 def test_a_server_finds_the_application() -> None:
-    kept = {name: value for name, value in os.environ.items() if name.startswith("PATH")}
     run = subprocess.run(
-        [sys.executable, "-c", SERVE], cwd=ROOT, env={**kept, **PRODUCTION}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", SERVE],
+        cwd=ROOT,
+        env={**kept(), **PRODUCTION},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.stdout.splitlines() == ["200 OK", "b'alive'"], run.stderr
 
