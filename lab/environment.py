@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from environ import Env
@@ -69,6 +70,19 @@ def boolean(text: str) -> bool:
 def words(text: str) -> list[str]:
     """Return the words of a list that is separated by commas."""
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def origins(text: str) -> list[str]:
+    """Return the origins of a list; raise ValueError for one that no browser sends."""
+    found = words(text)
+    for origin in found:
+        parts = urlsplit(origin)
+        alone = origin == f"{parts.scheme}://{parts.hostname}" + (
+            f":{parts.port}" if parts.port else ""
+        )
+        if parts.scheme not in ("http", "https") or not alone:
+            raise ValueError(f"{origin!r} is no origin; expected https://host")
+    return found
 
 
 def secret(text: str) -> str:

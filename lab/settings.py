@@ -4,17 +4,20 @@ DEBUG         true on your own machine and nowhere else (false)
 SECRET_KEY    required unless DEBUG; 50 characters or more
 SECRET_KEY_FALLBACKS  former keys whose signatures are still valid, separated by commas (none)
 ALLOWED_HOSTS names of the site, separated by commas (none; with DEBUG: localhost)
-BEHIND_PROXY  true if a proxy that sets X-Forwarded-Proto is the only way in (false)
+BEHIND_PROXY  true if a proxy that sets X-Forwarded-Proto and -For is the only way in (false)
 DATABASE_URL  sqlite:///…, postgres://… or mysql://… (required unless DEBUG; then lab/db.sqlite3)
+CORS_ORIGINS  front ends of other origins that may read the API, separated by commas (none)
 CACHE_URL     redis://… (the memory of the process)
 BROKER_URL    redis://… or amqp://… (none)
 """
 
+import datetime
 from pathlib import Path
 from typing import Any
 
 import django
 import pymysql
+from corsheaders.defaults import default_headers
 
 from lab import environment
 
@@ -60,13 +63,22 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "corsheaders",
+    "django_filters",
+    "drf_spectacular",
     "rest_framework",
+    "rest_framework.authtoken",
+    "rest_framework_simplejwt.token_blacklist",
+    "strawberry_django",
     "lab.academy",
     "lab.django_app",
+    "lab.graphql_api",
+    "lab.rest_apis",
 ]
 
 # --8<-- [start:middleware]
 MIDDLEWARE = [
+    "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -107,6 +119,74 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "my_courses"
 LOGOUT_REDIRECT_URL = "course_list"
+
+# --8<-- [start:rest_framework]
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": [
+        "rest_framework.throttling.AnonRateThrottle",
+        "rest_framework.throttling.UserRateThrottle",
+    ],
+    "DEFAULT_THROTTLE_RATES": {
+        "anon": "120/min",
+        "user": "600/min",
+        "sign_in_address": "20/min",
+        "sign_in_account": "20/hour",
+    },
+    "NUM_PROXIES": 1 if BEHIND_PROXY else 0,
+    "DEFAULT_PAGINATION_CLASS": "lab.rest_apis.pagination.Pages",
+    "DEFAULT_VERSIONING_CLASS": "rest_framework.versioning.NamespaceVersioning",
+    "DEFAULT_PARSER_CLASSES": ["lab.rest_apis.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "lab.rest_apis.openapi.Schema",
+    "EXCEPTION_HANDLER": "lab.rest_apis.errors.problem",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+# --8<-- [end:rest_framework]
+
+# --8<-- [start:spectacular]
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.1",
+    "TITLE": "Academy",
+    "VERSION": None,  # the version of the URLs: v1
+    "COMPONENT_SPLIT_REQUEST": True,  # what goes in is not what comes out
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "lab.rest_apis.openapi.null_as_in_3_1",
+        "lab.rest_apis.openapi.with_examples",
+    ],
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+# --8<-- [end:spectacular]
+
+# --8<-- [start:cors]
+CORS_ALLOWED_ORIGINS = environment.read("CORS_ORIGINS", environment.origins, default="")
+CORS_URLS_REGEX = r"^/(api|graphql)/"
+CORS_ALLOW_HEADERS = [
+    *default_headers,
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+]
+CORS_EXPOSE_HEADERS = ["ETag", "Location", "Retry-After"]
+# --8<-- [end:cors]
+
+# --8<-- [start:tokens]
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": datetime.timedelta(minutes=5),
+    "REFRESH_TOKEN_LIFETIME": datetime.timedelta(days=1),
+    "ROTATE_REFRESH_TOKENS": True,
+    "BLACKLIST_AFTER_ROTATION": True,
+    "CHECK_REVOKE_TOKEN": True,  # a new password ends all tokens
+    "TOKEN_OBTAIN_SERIALIZER": "lab.rest_apis.tokens.ObtainSerializer",
+    "TOKEN_REFRESH_SERIALIZER": "lab.rest_apis.tokens.RefreshSerializer",
+}
+# --8<-- [end:tokens]
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en-us"

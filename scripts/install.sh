@@ -5,6 +5,7 @@
 #   scripts/install.sh lab       .venv with what the lab runs on
 #   scripts/install.sh next      .venv-next: what the tests need, with the current Django release
 #   scripts/install.sh tests     .venv with what the tests need, and the Node packages
+#   scripts/install.sh graphene  graphene-django beside .venv: it cannot live with the lab's GraphQL
 #   scripts/install.sh servers   MariaDB, if that asks nothing of anybody
 #   scripts/install.sh system    MariaDB, and Chromium for the browser tests
 #
@@ -55,7 +56,19 @@ install_python() {
     # The tests' lock holds everything that the others hold.
     if [ "$lock" = requirements-dev.txt ]; then
         for part in requirements.txt requirements-lab.txt; do cp "$part" "$venv/installed-$part"; done
+        rm -f "$venv/installed-requirements-next.txt" # it has brought the lab's Django back
     fi
+}
+
+# A folder for PYTHONPATH, so that this older library and what it needs stay out of the lab.
+install_graphene() {
+    local lock=requirements-graphene.txt folder=$1/graphene
+    if cmp -s "$lock" "$folder/installed-$lock"; then
+        return
+    fi
+    rm -rf "$folder"
+    quietly "$1/bin/python" -m pip install --no-deps --require-hashes --target "$folder" -r "$lock"
+    cp "$lock" "$folder/installed-$lock"
 }
 
 install_node() {
@@ -117,10 +130,12 @@ for part in "$@"; do
         install_python requirements-dev.txt .venv-next 3.12
         install_python requirements-next.txt .venv-next
         install_node .venv-next
+        install_graphene .venv-next
         ;;
     tests) install_python requirements-dev.txt && install_node ;;
+    graphene) install_graphene .venv ;;
     system) install_browser && install_mariadb ;;
     servers) install_mariadb ;;
-    *) fail "usage: scripts/install.sh [site] [lab] [tests] [next] [servers] [system]" ;;
+    *) fail "usage: scripts/install.sh [site] [lab] [tests] [next] [graphene] [servers] [system]" ;;
     esac
 done

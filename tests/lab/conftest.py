@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.conf import global_settings
+from django.core.cache import cache
 from django.core.management.color import no_style
-from django.db import connection
+from django.core.servers.basehttp import ThreadedWSGIServer
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, connection
 from pytest_django.live_server_helper import LiveServer
 
 from lab.academy.seed import seed
 from scripts.services import Unavailable
 from tests import databases
+from tests.lab.people import People
 from tests.recording import exchange as exchanges
 from tests.recording import session as sessions
 from tests.recording import shell as shells
@@ -25,7 +30,7 @@ from tests.recording.files import Recorder
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pytest_django import DjangoDbBlocker
+    from pytest_django import DjangoDbBlocker, Settings
     from pytest_regressions.file_regression import FileRegressionFixture
 
 
@@ -75,6 +80,35 @@ def academy(db: None) -> None:
 
 
 @pytest.fixture
+def people(academy: None) -> People:
+    """The academy's learners Ama and Kofi, a teacher, a registrar, and their clients."""
+    return People()
+
+
+@pytest.fixture(autouse=True)
+def empty_cache() -> Iterator[None]:
+    """Forget what a test has cached, the counts of throttled requests among it."""
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def kept_open() -> Iterator[None]:
+    """Keep the connection, and so the test's transaction, when a request by WSGI ends, as Django's client does."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.fixture
+def real_hashers(settings: Settings) -> None:
+    """Hash passwords with Django's own hashers, as slowly as production does."""
+    settings.PASSWORD_HASHERS = global_settings.PASSWORD_HASHERS
+
+
+@pytest.fixture
 def record(request: pytest.FixtureRequest, file_regression: FileRegressionFixture) -> Recorder:
     """``record(name, text)`` compares a text with lab/<chapter>/recorded/<name>."""
     chapter = request.path.parent.relative_to(Path(__file__).parent).as_posix()
@@ -103,10 +137,20 @@ def shell(record: Recorder, tmp_path: Path) -> Callable[..., None]:
     return rerun
 
 
+class PromptServer(ThreadedWSGIServer):
+    """A server that stops at once: Django's looks for the order every half a second, at the end of each test."""
+
+    def serve_forever(self, poll_interval: float = 0.01) -> None:
+        """Serve until it is told to stop."""
+        super().serve_forever(poll_interval)
+
+
 @pytest.fixture
 def live_server(transactional_db: None) -> Iterator[LiveServer]:
     """A server for this test alone: pytest-django's own keeps the database that its first test had."""
-    server = LiveServer("127.0.0.1")
+    server = LiveServer("127.0.0.1", start=False)
+    server.thread.server_class = PromptServer
+    server.start()
     yield server
     server.stop()
 

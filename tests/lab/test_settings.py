@@ -9,7 +9,7 @@ import pytest
 
 from lab import environment
 from scripts.pages import ROOT
-from tests.lab.production import kept
+from tests.lab.production import kept, production
 
 PRODUCTION = {
     "SECRET_KEY": "n3xus-" * 10,
@@ -17,6 +17,8 @@ PRODUCTION = {
     "DATABASE_URL": "postgres://lab:secret@db.example:5432/academy",
     "CACHE_URL": "redis://cache.example:6379/0",
     "BROKER_URL": "redis://cache.example:6379/1",
+    "BEHIND_PROXY": "true",
+    "CORS_ORIGINS": "https://app.example, http://localhost:5173",
 }
 
 
@@ -59,6 +61,7 @@ MALFORMED = {
     "DATABASE_URL": ("oracle://db", "expected sqlite:///file"),
     "CACHE_URL": ("memcached", "expected redis://"),
     "BROKER_URL": ("localhost", "expected redis://"),
+    "CORS_ORIGINS": ("app.example", "'app.example' is no origin; expected https://host"),
 }
 
 
@@ -100,6 +103,32 @@ def test_caches_and_brokers() -> None:
     assert environment.cache("locmemcache://")["BACKEND"].endswith("LocMemCache")
     assert environment.broker("amqp://a:b@h:5672/v") == "amqp://a:b@h:5672/v"
     assert environment.broker("") == ""
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "null", "app.example", "https://", "https://app.example/", "https://App.example", "https://a@app.example"],
+)
+def test_what_no_browser_sends_as_an_origin_is_refused(origin: str) -> None:
+    with pytest.raises(ValueError, match="is no origin"):
+        environment.origins(f"https://app.example:8443, {origin}")
+
+
+def test_origins() -> None:
+    assert environment.origins("https://app.example, http://localhost:5173") == [
+        "https://app.example",
+        "http://localhost:5173",
+    ]
+    assert environment.origins("") == []
+
+
+@pytest.mark.parametrize(("behind", "proxies"), [("true", 1), ("false", 0)])
+def test_a_header_about_the_client_is_believed_from_a_proxy_only(
+    monkeypatch: pytest.MonkeyPatch, behind: str, proxies: int
+) -> None:
+    found = production(monkeypatch, BEHIND_PROXY=behind)
+    assert found["REST_FRAMEWORK"]["NUM_PROXIES"] == proxies
+    assert (found["SECURE_PROXY_SSL_HEADER"] is None) == (behind == "false")
 
 
 def test_read(monkeypatch: pytest.MonkeyPatch) -> None:

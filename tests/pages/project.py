@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 MODULE = "tests.pages.samples.models"
 
 
+def read_policies() -> None:
+    """Let the classes of Django REST framework take their defaults anew: they read the settings when imported."""
+    from rest_framework.generics import GenericAPIView
+    from rest_framework.settings import api_settings
+    from rest_framework.views import APIView
+
+    for view, names in (
+        (APIView, ("authentication_classes", "parser_classes", "permission_classes", "renderer_classes")),
+        (APIView, ("throttle_classes", "versioning_class")),
+        (GenericAPIView, ("filter_backends", "pagination_class")),
+    ):
+        for name in names:
+            setattr(view, name, getattr(api_settings, f"DEFAULT_{name.upper()}"))
+
+
 class PageProject:
     """What the samples of one page share: a module, its models' tables, its URLs.
 
@@ -53,9 +68,11 @@ class PageProject:
         if "urlpatterns" in self.namespace:
             urls = ModuleType("urls")
             urls.urlpatterns = self.namespace["urlpatterns"]  # type: ignore[attr-defined]
-            # A page with URLs of its own is a project of its own: the lab closes every view by middleware.
-            override = override_settings(ROOT_URLCONF=urls, MIDDLEWARE=[])
+            # A page with URLs of its own is a project of its own: the lab's middleware and settings close every view.
+            api = {"TEST_REQUEST_DEFAULT_FORMAT": "json"}
+            override = override_settings(ROOT_URLCONF=urls, MIDDLEWARE=[], REST_FRAMEWORK=api)
             override.enable()
+            read_policies()
             self.overrides.append(override)
             clear_url_caches()
 
@@ -64,6 +81,7 @@ class PageProject:
         sys.modules.pop(MODULE, None)
         while self.overrides:
             self.overrides.pop().disable()
+        read_policies()
         clear_url_caches()
         if self.used:
             with PageProject.unblock():

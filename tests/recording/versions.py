@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 PACKAGES = {
     "Django": "django",
     "Django REST framework": "djangorestframework",
-    "Strawberry": "strawberry-graphql-django",
+    "Strawberry": "strawberry-graphql",
+    "Strawberry Django": "strawberry-graphql-django",
 }
 LINE = re.compile(r"Recorded on (?P<date>\d{1,2} \w+ \d{4}) with (?P<what>.+)\.")
 

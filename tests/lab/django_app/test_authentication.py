@@ -48,12 +48,6 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @pytest.fixture
-def quick(settings: Settings) -> None:
-    """Hash fast, where the hash is not what is tested."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
-@pytest.fixture
 def ama(academy: None) -> User:
     user = User.objects.get(email="ama@example.com")
     user.set_password(RIVERS)
@@ -79,7 +73,7 @@ def timeless(exchange: Exchange) -> str:
 
 
 @pytest.mark.databases
-def test_people_sign_in_with_an_address_in_any_case(quick: None, ama: User, client: Client) -> None:
+def test_people_sign_in_with_an_address_in_any_case(ama: User, client: Client) -> None:
     assert "username" not in {field.name for field in User._meta.get_fields()}
     assert sign_in(client, " Ama@Example.com ")["Location"] == reverse("my_courses")
     assert client.get(reverse("my_courses")).status_code == 200
@@ -90,15 +84,13 @@ def test_people_sign_in_with_an_address_in_any_case(quick: None, ama: User, clie
 
 
 @pytest.mark.databases
-def test_without_the_form_the_case_decides_except_where_the_database_ignores_it(
-    quick: None, ama: User, database: str
-) -> None:
+def test_without_the_form_the_case_decides_except_where_the_database_ignores_it(ama: User, database: str) -> None:
     found = authenticate(username="Ama@example.com", password=RIVERS)
     assert (found is not None) == (database == "mariadb")
 
 
 @pytest.mark.databases
-def test_no_two_accounts_have_one_address_in_two_cases(quick: None, ama: User, database: str) -> None:
+def test_no_two_accounts_have_one_address_in_two_cases(ama: User, database: str) -> None:
     """MariaDB's collation finds the two equal, so that there the unique index refuses the second."""
     rule = "user_email_in_lower_case" if database != "mariadb" else "Duplicate entry"
     with pytest.raises(IntegrityError, match=rule), transaction.atomic():
@@ -107,7 +99,7 @@ def test_no_two_accounts_have_one_address_in_two_cases(quick: None, ama: User, d
 
 @pytest.mark.databases("postgresql")
 def test_the_admins_form_refuses_capitals_and_its_login_wants_the_address_as_stored(
-    quick: None, academy: None, client: Client
+    academy: None, client: Client
 ) -> None:
     root = User.objects.create_superuser("Root@Example.com", PALMS)
     typed = {"username": "Root@Example.com", "password": PALMS}
@@ -141,9 +133,7 @@ def test_a_user_model_that_comes_late_stops_migrate(shell: Callable[..., None], 
 @recorded_on_5_2("the middleware that closes views sets Vary elsewhere")
 @pytest.mark.databases("postgresql")
 @pytest.mark.django_db(transaction=True)
-def test_signing_in_on_the_wire(
-    quick: None, ama: User, settings: Settings, wire: Callable[..., Exchange], record: Recorder
-) -> None:
+def test_signing_in_on_the_wire(ama: User, settings: Settings, wire: Callable[..., Exchange], record: Recorder) -> None:
     settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
     form = wire("GET", "/login/")
     token = re.search(r"csrftoken=(\w+)", form.headers("Set-Cookie")[0])
@@ -168,9 +158,7 @@ def test_signing_in_on_the_wire(
 
 
 @pytest.mark.databases("postgresql")
-def test_the_cookie_holds_a_key_and_the_table_the_rest(
-    quick: None, ama: User, client: Client, session: Callable[..., None]
-) -> None:
+def test_the_cookie_holds_a_key_and_the_table_the_rest(ama: User, client: Client, session: Callable[..., None]) -> None:
     sign_in(client)
     session("authentication_session.pycon", client=client, Session=Session)
     row = Session.objects.get()
@@ -183,7 +171,6 @@ def test_the_cookie_holds_a_key_and_the_table_the_rest(
 # --8<-- [start:fixation]
 @pytest.mark.databases
 def test_the_session_key_changes_at_sign_in(
-    quick: None,
     ama: User,
     client: Client,
 ) -> None:
@@ -198,9 +185,7 @@ def test_the_session_key_changes_at_sign_in(
 
 
 @pytest.mark.django_db
-def test_the_fixation_test_sees_a_key_that_stays(
-    quick: None, ama: User, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_fixation_test_sees_a_key_that_stays(ama: User, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SessionBase, "cycle_key", lambda _: None)
     planted = plant(client)
     sign_in(client)
@@ -226,7 +211,7 @@ def reads_my_courses(key: str) -> bool:
 
 
 @pytest.mark.databases
-def test_a_new_password_ends_the_other_sessions(quick: None, ama: User, rf: Any) -> None:
+def test_a_new_password_ends_the_other_sessions(ama: User, rf: Any) -> None:
     here, elsewhere = Client(), Client()
     sign_in(here)
     sign_in(elsewhere)
@@ -241,7 +226,7 @@ def test_a_new_password_ends_the_other_sessions(quick: None, ama: User, rf: Any)
 
 
 @pytest.mark.databases
-def test_a_session_costs_two_queries(quick: None, ama: User, client: Client) -> None:
+def test_a_session_costs_two_queries(ama: User, client: Client) -> None:
     sign_in(client)
     with queries() as sent:
         client.get(reverse("my_courses"))
@@ -251,7 +236,7 @@ def test_a_session_costs_two_queries(quick: None, ama: User, client: Client) -> 
 
 
 @pytest.mark.databases
-def test_an_ended_row_signs_out(quick: None, ama: User, client: Client) -> None:
+def test_an_ended_row_signs_out(ama: User, client: Client) -> None:
     sign_in(client)
     Session.objects.all().delete()
     assert client.get(reverse("my_courses"))["Location"] == "/login/?next=/my-courses/"
@@ -261,7 +246,7 @@ def test_an_ended_row_signs_out(quick: None, ama: User, client: Client) -> None:
 
 
 @pytest.mark.databases
-def test_next_leads_only_to_this_site(quick: None, ama: User) -> None:
+def test_next_leads_only_to_this_site(ama: User) -> None:
     for wanted, got in (
         ("/courses/python/", "/courses/python/"),
         ("https://evil.example/", "/my-courses/"),
@@ -278,12 +263,12 @@ def test_next_leads_only_to_this_site(quick: None, ama: User) -> None:
 
 
 @pytest.mark.databases("postgresql")
-def test_next_as_recorded(quick: None, ama: User, session: Callable[..., None]) -> None:
+def test_next_as_recorded(ama: User, session: Callable[..., None]) -> None:
     session("authentication_next.pycon", Client=Client, login={"username": ama.email, "password": RIVERS})
 
 
 @pytest.mark.databases
-def test_signing_out_needs_a_post_and_no_session(quick: None, ama: User, client: Client) -> None:
+def test_signing_out_needs_a_post_and_no_session(ama: User, client: Client) -> None:
     sign_in(client)
     assert client.get(reverse("logout")).status_code == 405
     assert client.get(reverse("my_courses")).status_code == 200
@@ -295,7 +280,7 @@ def test_signing_out_needs_a_post_and_no_session(quick: None, ama: User, client:
 
 @pytest.mark.django_db
 def test_djangos_own_view_asks_signed_out_people_to_sign_in_and_then_fails(
-    quick: None, ama: User, client: Client, monkeypatch: pytest.MonkeyPatch
+    ama: User, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert getattr(LogoutView.as_view(), "login_required", True)
     monkeypatch.setattr(resolve("/logout/").func, "login_required", True)
@@ -304,7 +289,7 @@ def test_djangos_own_view_asks_signed_out_people_to_sign_in_and_then_fails(
 
 
 @pytest.mark.databases
-def test_pages_have_forms_with_labels_and_a_way_out(quick: None, ama: User, client: Client) -> None:
+def test_pages_have_forms_with_labels_and_a_way_out(ama: User, client: Client) -> None:
     page = client.get(reverse("login")).content.decode()
     for field in ("username", "password"):
         assert f'<label for="id_{field}">' in page
@@ -321,7 +306,7 @@ def test_pages_have_forms_with_labels_and_a_way_out(quick: None, ama: User, clie
 
 @recorded_on_5_2("the number of iterations grows")
 @pytest.mark.databases("postgresql")
-def test_what_is_stored(db: None, session: Callable[..., None]) -> None:
+def test_what_is_stored(real_hashers: None, db: None, session: Callable[..., None]) -> None:
     session("authentication_hash.pycon")
     assert PBKDF2PasswordHasher.iterations >= 1_000_000
 
@@ -344,13 +329,13 @@ def test_the_hash_is_made_anew_at_sign_in(ama: User, client: Client, settings: S
 
 @recorded_on_5_2("the number of iterations grows")
 @pytest.mark.databases("postgresql")
-def test_the_upgrade_as_recorded(ama: User, client: Client, session: Callable[..., None]) -> None:
+def test_the_upgrade_as_recorded(real_hashers: None, ama: User, client: Client, session: Callable[..., None]) -> None:
     session("authentication_upgrade.pycon", ama=ama, client=client, login={"username": ama.email, "password": RIVERS})
 
 
 @pytest.mark.wrong("lab/django_app/authentication.py:wrong_password")
 @pytest.mark.databases
-def test_create_stores_the_password_as_it_was_typed(quick: None, db: None, client: Client) -> None:
+def test_create_stores_the_password_as_it_was_typed(db: None, client: Client) -> None:
     esi = authentication.wrong_sign_up("esi@example.com", PALMS)
     esi.refresh_from_db()
     assert esi.password == PALMS
@@ -380,7 +365,7 @@ def test_the_stored_password_as_recorded(db: None, session: Callable[..., None])
 
 
 @pytest.mark.databases("postgresql")
-def test_the_reset_as_recorded(quick: None, ama: User, session: Callable[..., None], record: Recorder) -> None:
+def test_the_reset_as_recorded(ama: User, session: Callable[..., None], record: Recorder) -> None:
     session("authentication_reset.pycon", Client=Client, mail=mail)
     token = re.compile(r"/[A-Za-z0-9_-]+/[a-z0-9]+-[0-9a-f]{32}/")
     text = str(mail.outbox[0].body)
@@ -391,7 +376,7 @@ def test_the_reset_as_recorded(quick: None, ama: User, session: Callable[..., No
 
 
 @pytest.mark.databases
-def test_a_reset_link_works_once(quick: None, ama: User, client: Client) -> None:
+def test_a_reset_link_works_once(ama: User, client: Client) -> None:
     before = Client()
     sign_in(before)
     client.post(reverse("password_reset"), {"email": "AMA@example.com"})
@@ -417,7 +402,7 @@ def test_a_reset_link_works_once(quick: None, ama: User, client: Client) -> None
 
 @pytest.mark.databases
 def test_a_reset_link_ends_with_a_sign_in_a_new_address_or_time(
-    quick: None, ama: User, client: Client, time_machine: TimeMachineFixture
+    ama: User, client: Client, time_machine: TimeMachineFixture
 ) -> None:
     def link() -> str:
         mail.outbox.clear()
@@ -447,7 +432,7 @@ def test_a_reset_link_ends_with_a_sign_in_a_new_address_or_time(
 
 
 @pytest.mark.databases
-def test_an_unknown_address_gets_the_same_answer(quick: None, ama: User, client: Client) -> None:
+def test_an_unknown_address_gets_the_same_answer(ama: User, client: Client) -> None:
     answers = [client.post(reverse("password_reset"), {"email": f"{name}@example.com"}) for name in ("ama", "nobody")]
     assert answers[0]["Location"] == answers[1]["Location"]
     assert answers[0].content == answers[1].content
@@ -461,7 +446,7 @@ def test_an_unknown_address_gets_the_same_answer(quick: None, ama: User, client:
 
 
 @pytest.mark.django_db
-def test_the_link_names_the_host_of_the_request(quick: None, ama: User, client: Client, settings: Settings) -> None:
+def test_the_link_names_the_host_of_the_request(ama: User, client: Client, settings: Settings) -> None:
     def ask() -> int:
         evil = {"host": "evil.example"}
         return client.post(reverse("password_reset"), {"email": ama.email}, headers=evil).status_code
@@ -485,7 +470,7 @@ def test_the_admins_templates_come_before_ours() -> None:
 
 
 @pytest.mark.databases
-def test_the_form_does_not_say_which_addresses_exist(quick: None, ama: User, client: Client) -> None:
+def test_the_form_does_not_say_which_addresses_exist(ama: User, client: Client) -> None:
     pages = [sign_in(client, email, PALMS).content for email in ("ama@example.com", "not@example.com")]
     assert stable(pages[0]).replace("ama@", "not@") == stable(pages[1])
 
@@ -533,19 +518,19 @@ def test_after_a_switch_of_hashers_the_time_tells_old_accounts_from_unknown_addr
 
 @pytest.mark.wrong("lab/django_app/authentication.py:wrong_login")
 @pytest.mark.databases
-def test_two_messages_are_a_list_of_members(quick: None, ama: User) -> None:
+def test_two_messages_are_a_list_of_members(ama: User) -> None:
     assert authentication.wrong_login("not@example.com", PALMS) == "There is no such account."
     assert authentication.wrong_login("ama@example.com", PALMS) == "The password is wrong."
     assert authentication.wrong_login("ama@example.com", RIVERS) == "Welcome."
 
 
 @pytest.mark.databases("postgresql")
-def test_guessing_as_recorded(quick: None, ama: User, client: Client, session: Callable[..., None]) -> None:
+def test_guessing_as_recorded(ama: User, client: Client, session: Callable[..., None]) -> None:
     session("authentication_guessing.pycon", client=client, login={"username": ama.email, "password": RIVERS})
 
 
 @pytest.mark.django_db
-def test_whoever_counts_failures_gets_a_signal(quick: None, ama: User, client: Client) -> None:
+def test_whoever_counts_failures_gets_a_signal(ama: User, client: Client) -> None:
     seen: list[dict[str, Any]] = []
 
     def note(credentials: dict[str, Any], **_: Any) -> None:

@@ -23,7 +23,7 @@ from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.signing import BadSignature, Signer
-from django.db import connection, connections
+from django.db import connection
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.http import HttpRequest
 from django.templatetags.static import static
@@ -33,13 +33,14 @@ from lab.academy.models import User
 from lab.django_app import deployment
 from scripts.pages import ROOT
 from scripts.services import free_port
+from tests.lab.outage import database_down
 from tests.lab.production import PRODUCTION, kept, production
 from tests.recording.exchange import exchange
 from tests.recording.shell import rerun
 from tests.recording.sql import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from pytest_django import Settings
@@ -58,17 +59,6 @@ def in_production(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in production(monkeypatch, BEHIND_PROXY="true").items():
         if name.startswith(("SECURE_", "SESSION_", "CSRF_")):
             setattr(settings, name, value)
-
-
-@pytest.fixture
-def database_down(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The database server has gone: nobody listens on its port."""
-    connection.close()
-    with monkeypatch.context() as patch:
-        patch.setitem(connections.settings["default"], "PORT", "1")
-        patch.setitem(connection.settings_dict, "PORT", "1")
-        yield
-        connection.close()
 
 
 @pytest.mark.slow
@@ -132,7 +122,7 @@ def test_plain_http_is_redirected(in_production: None, client: Client) -> None:
     assert (answer.status_code, answer["location"]) == (301, "https://testserver/timetable/?week=2")
 
 
-def test_a_request_that_came_over_https_is_not_redirected(in_production: None, client: Client) -> None:
+def test_a_request_that_came_https_is_not_redirected(in_production: None, client: Client) -> None:
     answer = client.get("/timetable/", headers=HTTPS)
     assert answer.status_code == 302, "to the login page, and so not to HTTPS"
     assert answer["strict-transport-security"] == "max-age=31536000; includeSubDomains; preload"
@@ -162,7 +152,7 @@ def test_the_lab_trusts_the_header_only_behind_a_proxy(monkeypatch: pytest.Monke
     assert trusted == ("HTTP_X_FORWARDED_PROTO", "https")
 
 
-def test_a_probe_over_http_reaches_the_view(db: None, in_production: None, client: Client) -> None:
+def test_a_probe_http_reaches_the_view(db: None, in_production: None, client: Client) -> None:
     assert client.get("/health/").status_code == 200
     assert client.get("/health/alive/").content == b"alive"
     assert client.get("/healthy/").status_code == 301
@@ -190,10 +180,12 @@ def test_a_probe_without_a_cookie_asks_the_database_nothing(db: None, client: Cl
 
 
 @pytest.mark.databases("postgresql", "mariadb")
-def test_readiness_names_the_database(database_down: None, client: Client) -> None:
-    answer = client.get("/health/")
-    assert (answer.status_code, answer.json()) == (503, {"database": False, "cache": True})
-    assert client.get("/health/alive/").status_code == 200, "a restart would not help"
+@pytest.mark.django_db(transaction=True)
+def test_readiness_names_the_database(client: Client) -> None:
+    with database_down():
+        answer = client.get("/health/")
+        assert (answer.status_code, answer.json()) == (503, {"database": False, "cache": True})
+        assert client.get("/health/alive/").status_code == 200, "a restart would not help"
 
 
 def test_readiness_names_the_cache(db: None, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,14 +205,15 @@ def as_on_5_2(text: str) -> str:
 
 
 @pytest.mark.databases("postgresql")
-def test_the_database_is_down(database_down: None, wire: Callable[..., Exchange], record: Recorder) -> None:
+def test_the_database_is_down(wire: Callable[..., Exchange], record: Recorder) -> None:
     log = io.StringIO()
     handler = logging.StreamHandler(log)
     handler.setFormatter(logging.Formatter("{levelname} {name} {message}", style="{"))
     logging.getLogger().addHandler(handler)
     try:
-        record("deployment_down.http", as_on_5_2(wire("GET", "/health/").text))
-        record("deployment_500.http", as_on_5_2(wire("GET", "/").text))
+        with database_down():
+            record("deployment_down.http", as_on_5_2(wire("GET", "/health/").text))
+            record("deployment_500.http", as_on_5_2(wire("GET", "/").text))
     finally:
         logging.getLogger().removeHandler(handler)
     lines = log.getvalue().splitlines()
@@ -232,12 +225,13 @@ def test_the_database_is_down(database_down: None, wire: Callable[..., Exchange]
 
 @pytest.mark.databases("postgresql")
 def test_debug_shows_the_environment(
-    database_down: None, settings: Settings, wire: Callable[..., Exchange], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, wire: Callable[..., Exchange], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = {"DATABASE_URL": "postgres://lab:seven-rivers@db/academy", "API_TOKEN": "four-palms"}
     monkeypatch.setattr(BaseHandler, "os_environ", environment)  # what wsgiref read when the process started
     settings.DEBUG = True
-    shown = wire("GET", "/").body
+    with database_down():
+        shown = wire("GET", "/").body
     assert "seven-rivers" in shown, "the name DATABASE_URL looks harmless to Django"
     assert "four-palms" not in shown, "a name with TOKEN in it does not"
     assert "OperationalError" in shown

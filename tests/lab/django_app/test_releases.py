@@ -470,7 +470,7 @@ def test_json_ends_with_a_line() -> None:
     assert serialize("json", []).endswith("\n") != BASELINE
 
 
-def test_rounds_of_pbkdf2(db: None) -> None:
+def test_rounds_of_pbkdf2(real_hashers: None, db: None) -> None:
     rounds = 1_000_000 if BASELINE else 1_500_000
     hasher = PBKDF2PasswordHasher()
     assert hasher.iterations == rounds

@@ -106,12 +106,12 @@ def test_a_request_goes_in_through_the_layers_and_out_the_other_way(
     steps = [line.split() for line in lines if not line.startswith(" ")]
     kinds = [kind for kind, *_ in steps]
     names = [name for _, name, *_ in steps]
-    assert names[:9] == [*LAYERS, "_get_response"]
-    assert names[-9:] == [*LAYERS, "_get_response"][::-1]
+    assert names[:10] == [*LAYERS, "_get_response"]
+    assert names[-10:] == [*LAYERS, "_get_response"][::-1]
     assert kinds == [
-        *["in"] * 9, "URL", "hook", "hook", "view", "SQL", "HTML", "HTML", "SQL", *["out"] * 9
+        *["in"] * 10, "URL", "hook", "hook", "view", "SQL", "HTML", "HTML", "SQL", *["out"] * 10
     ]  # fmt: skip
-    assert lines[9] == "URL   course_detail {'slug': 'databases'}"
+    assert lines[10] == "URL   course_detail {'slug': 'databases'}"
     if database == "postgresql":
         record("request_trace.txt", as_on_5_2("\n".join(lines)))
 
@@ -182,7 +182,7 @@ def test_the_layers_of_the_picture_are_those_of_the_settings(record: Recorder) -
         draw(
             source,
             title="The way of a request through Django",
-            description="The server hands the request to eight middleware layers, from SecurityMiddleware to "
+            description="The server hands the request to nine middleware layers, from CorsMiddleware to "
             "XFrameOptionsMiddleware. The URL patterns find the view. The view asks the model, which sends SQL to the "
             "database, and renders the template, which may ask the model too. The response goes back through the "
             "layers in the opposite order.",

@@ -1,0 +1,1 @@
+"""The chapter on GraphQL: one schema over the academy, made with Strawberry."""

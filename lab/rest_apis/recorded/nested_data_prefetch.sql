@@ -1,0 +1,28 @@
+-- 4 queries
+
+SELECT COUNT(*) AS __count
+FROM academy_course
+WHERE (academy_course.published
+       OR academy_course.teacher_id = 1);
+
+SELECT academy_course.id, /* 8 more */ academy_course.teacher_id
+FROM academy_course
+WHERE (academy_course.published
+       OR academy_course.teacher_id = 1)
+ORDER BY academy_course.title ASC,
+         academy_course.id ASC
+LIMIT 9;
+
+SELECT (academy_course_tags.course_id) AS _prefetch_related_val_course_id,
+       academy_tag.id,
+       academy_tag.name
+FROM academy_tag
+INNER JOIN academy_course_tags ON (academy_tag.id = academy_course_tags.tag_id)
+WHERE academy_course_tags.course_id IN (7, 1, 3, 6, 5, 2, 4, 9, 8)
+ORDER BY academy_tag.name ASC;
+
+SELECT academy_lesson.id, /* 3 more */ academy_lesson.minutes
+FROM academy_lesson
+WHERE academy_lesson.course_id IN (7, 1, 3, 6, 5, 2, 4, 9, 8)
+ORDER BY academy_lesson.course_id ASC,
+         academy_lesson.position ASC;

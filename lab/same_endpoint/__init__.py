@@ -1,0 +1,1 @@
+"""The same endpoint, made in several ways."""

@@ -1,0 +1,1 @@
+"""Tests of the chapter that makes one endpoint in several ways."""
