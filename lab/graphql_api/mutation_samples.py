@@ -75,9 +75,9 @@ class Batches(Mutation):
         """Repeat a lesson in its course."""
         signed_in(info)
         lesson = models.Lesson.objects.get(course__slug=slug, position=position)
-        lesson.pk = None
-        lesson.save()
-        return lesson  # type: ignore[return-value]
+        return models.Lesson.objects.create(  # type: ignore[return-value]
+            course=lesson.course, position=lesson.position, title=lesson.title
+        )
 
     # --8<-- [end:wrong_copy_lesson]
 

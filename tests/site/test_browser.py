@@ -25,7 +25,7 @@ PATHS = ["" if path == "/" else path for path in PATHS] + ["404.html"]
 
 # What a person would type, and the page that should be among the first three.
 SEARCHES = {
-    "serializer validation": "challenges/serialization-errors/",
+    "serializer validation": "technologies/rest-apis/validation/",
     "virtual environment": "technologies/python/",
     "what is a queryset": "technologies/django/querysets/",
     "many to many": "concepts/database-design/",

@@ -181,7 +181,7 @@ def test_who_may_do_what_with_amas_enrollment(people: People, theirs: Enrollment
 
 @pytest.mark.databases("postgresql")
 def test_the_recorded_table(people: People, theirs: Enrollment, record: Recorder) -> None:
-    rows = [["", *METHODS_OF_ONE], ["---"] * (1 + len(METHODS_OF_ONE))]
+    rows = [["Who", *METHODS_OF_ONE], ["---"] * (1 + len(METHODS_OF_ONE))]
     rows += [[name, *map(str, answers)] for name, answers in who_may_what(people, theirs).items()]
     record("permissions_who.md", "\n".join(f"| {' | '.join(row)} |".replace("|  |", "| |") for row in rows))
 

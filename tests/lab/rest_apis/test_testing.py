@@ -101,7 +101,7 @@ def test_what_each_way_to_ask_goes_through(academy: None, wire: Callable[..., Ex
     }
     assert client.get("/broken/").status_code == 500
     assert [row[0] for row in rows.values()] == [200, 404, 404, 404]
-    lines = ["| | a path without a route | middleware | a bug | a socket |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| Way | a path without a route | middleware | a bug | a socket |", "| --- | --- | --- | --- | --- |"]
     for name, row in rows.items():
         cells = [("yes" if cell else "no") if isinstance(cell, bool) else str(cell) for cell in row]
         lines.append(f"| {name} | {' | '.join(cells)} |")

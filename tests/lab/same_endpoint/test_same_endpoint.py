@@ -104,7 +104,7 @@ def test_what_each_costs(db: None, record: Recorder) -> None:
     answers, sent = asked()
     packed = [json.dumps(answer.json(), separators=(",", ":")) for answer in answers.values()]
     rows = [
-        ["", *NAMES.values()],
+        ["What", *NAMES.values()],
         ["---", *["---:"] * 3],
         [
             "Lines of code",
@@ -170,7 +170,7 @@ def test_the_number_of_queries_does_not_grow(db: None) -> None:
 
 def test_what_each_says_to_a_wrong_question(academy: None, record: Recorder) -> None:
     questions = {"a level that is none": ("expert", 1), "page 0": ("", 0), "a page behind the last": ("", 99)}
-    rows = [["", *NAMES.values()], ["---"] * 4]
+    rows = [["Request", *NAMES.values()], ["---"] * 4]
     for name, (level, page) in questions.items():
         cells = []
         for way in NAMES:
