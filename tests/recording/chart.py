@@ -6,6 +6,7 @@ take twice the bytes, and have neither dashes, marker shapes nor a logarithmic h
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 import re
@@ -15,6 +16,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from tests.recording.diagram import TEXT, picture
+from tests.recording.versions import machine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,20 +35,26 @@ DASHES = ("none", "7 4", "2 3", "9 3 2 3")
 MARKERS = ("m-4-4h8v8h-8z", "m0-5l5 9h-10z", "m0-5l5 5l-5 5l-5-5z", "m-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z")
 
 
+def today() -> str:
+    """Return the date of a measurement that is made now."""
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
 @dataclass(frozen=True)
 class Measurement:
     """Numbers that were measured once: lines over an axis, or a bar for each category.
 
-    ``x`` and ``y`` say what is measured and in which unit; ``date`` is written 2026-01-31.
+    ``x`` and ``y`` say what is measured and in which unit; ``machine`` and ``date``, which is written
+    2026-01-31, are those of now unless they are given.
     """
 
     title: str
     description: str
     x: str
     y: str
-    machine: str
+    machine: str = field(default_factory=machine, kw_only=True)
     versions: dict[str, str]
-    date: str
+    date: str = field(default_factory=today, kw_only=True)
     lines: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     bars: dict[str, float] = field(default_factory=dict)
     log_x: bool = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -465,9 +464,7 @@ def measure_inserts() -> Measurement:
         description="The time grows with the rows; bulk_create() stays far below save() in a loop.",
         x="lessons",
         y="time (ms)",
-        machine=versions.machine(),
         versions={"Django": version("django"), "psycopg": version("psycopg"), server: release},
-        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         lines={
             name: [(rows, round(median(insert(write, rows) for _ in range(5)), 1)) for rows in (100, 1000, 10000)]
             for name, write in WRITERS.items()

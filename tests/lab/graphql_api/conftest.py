@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
     from lab.academy.models import User
 
 URL = "/graphql/"
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Log no refused request: a record would also keep a coroutine that nobody awaits, until another test."""
+    monkeypatch.setattr(logging.getLogger("strawberry.execution"), "disabled", True)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,13 +32,7 @@ if TYPE_CHECKING:
     Ask = Callable[..., Any]
 
 
-@pytest.fixture(autouse=True)
-def quiet() -> Any:
-    """Keep the log of refused requests out of the output of the tests."""
-    logger = logging.getLogger("strawberry.execution")
-    logger.disabled = True
-    yield
-    logger.disabled = False
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @dataclass

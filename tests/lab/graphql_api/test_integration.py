@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import logging
 import re
 import warnings
 from datetime import timedelta
@@ -238,9 +237,7 @@ def test_a_coroutine_may_not_wait_for_the_database(academy: None, session: Calla
     session("integration_sync_only.pycon", execute=execute, wrong=wrong_schema, schema=schema)
 
 
-def test_a_coroutine_needs_the_asynchronous_view(academy: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A record of the error would keep the coroutine that nobody awaits, until another test.
-    monkeypatch.setattr(logging.getLogger("strawberry.execution"), "disabled", True)
+def test_a_coroutine_needs_the_asynchronous_view(academy: None, quiet: None) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         answer = schema.execute_sync("{ openCourses }")

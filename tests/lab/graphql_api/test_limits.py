@@ -37,13 +37,7 @@ if TYPE_CHECKING:
     Ask = Callable[..., Any]
 
 
-@pytest.fixture(autouse=True)
-def quiet() -> Any:
-    """Keep the log of refused requests out of the output of the tests."""
-    logger = logging.getLogger("strawberry.execution")
-    logger.disabled = True
-    yield
-    logger.disabled = False
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 def price(query: str, variables: dict[str, Any] | None = None) -> Price:

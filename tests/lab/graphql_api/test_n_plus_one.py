@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
 import gc
-import logging
 import time
 import warnings
 from importlib.metadata import version
@@ -39,7 +37,7 @@ from lab.graphql_api.n_plus_one import (
 from lab.graphql_api.schema import schema
 from tests.recording.chart import Measurement
 from tests.recording.sql import queries
-from tests.recording.versions import machine, server
+from tests.recording.versions import server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,13 +164,11 @@ def test_a_loader_asks_once_for_each_key_of_a_request(academy: None) -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.urls(__name__)
-def test_a_loader_needs_the_asynchronous_view_and_no_asgi(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loader_needs_the_asynchronous_view_and_no_asgi(quiet: None) -> None:
     seed(courses=1, learners=0)
     response = Client().post("/own/", {"query": CATALOG}, content_type="application/json")  # by WSGI
     (edge,) = response.json()["data"]["courses"]["edges"]
     assert edge["node"]["lessons"][0] == {"title": "Databases, part 1"}
-    # A record of the error would keep the coroutine that nobody awaits, until another test.
-    monkeypatch.setattr(logging.getLogger("strawberry.execution"), "disabled", True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         answer = loaded.execute_sync(CATALOG, context_value=context())
@@ -233,13 +229,11 @@ def test_the_time(db: None, measured: Callable[..., Measurement]) -> None:
             description="Plain resolvers take the longest, and the distance grows with the number of courses.",
             x="courses",
             y="time (ms)",
-            machine=machine(),
             versions={
                 "Django": version("django"),
                 "Strawberry Django": version("strawberry-graphql-django"),
                 "PostgreSQL": server().removeprefix("PostgreSQL "),
             },
-            date=f"{datetime.datetime.now(datetime.UTC).date()}",
             lines=lines,
         )
 

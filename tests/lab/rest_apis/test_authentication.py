@@ -248,13 +248,11 @@ def measure(people: People, browser: Client) -> Measurement:
         description="A request with HTTP Basic takes many times as long as one with a session or a token.",
         x="credentials",
         y="time (ms)",
-        machine=versions.machine(),
         versions={
             "Django": version("django"),
             "Django REST framework": version("djangorestframework"),
             server: release,
         },
-        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         bars={
             "session": timed(browser, "/jwt-first/", {}),
             "JWT": timed(client, "/jwt-first/", bearer(people.ama)),

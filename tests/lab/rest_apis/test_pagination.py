@@ -259,14 +259,12 @@ def measure_pages() -> Measurement:
         ),
         x="courses before the page",
         y="time (ms)",
-        machine=versions.machine(),
         versions={
             "DRF": version("djangorestframework"),
             "Django": version("django"),
             "psycopg": version("psycopg"),
             server: release,
         },
-        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         lines={
             name: [(depth, round(taken(way, depth), 2)) for depth in (0, 20_000, 40_000, 60_000, 80_000, 99_980)]
             for name, way in WAYS.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -329,9 +328,7 @@ def measure() -> Measurement:
         description="The serializer takes several times as long as values().",
         x="way",
         y="time (ms)",
-        machine=versions.machine(),
         versions={"Django": version("django"), "DRF": version("djangorestframework"), server: release},
-        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         bars={name: round(median(taken(way) for _ in range(9)), 1) for name, way in WAYS.items()},
     )
 

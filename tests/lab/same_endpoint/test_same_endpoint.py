@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import subprocess
@@ -332,7 +331,6 @@ def measure() -> Measurement:
         description="The GraphQL field takes the longest and grows the fastest with the number of courses.",
         x="courses in the answer",
         y="median of 400 requests (ms)",
-        machine=versions.machine(),
         versions={
             "Django": version("django"),
             "DRF": version("djangorestframework"),
@@ -340,7 +338,6 @@ def measure() -> Measurement:
             "gunicorn": version("gunicorn"),
             "PostgreSQL": versions.server().removeprefix("PostgreSQL "),
         },
-        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         lines=lines,
     )
 
