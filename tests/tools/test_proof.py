@@ -336,7 +336,7 @@ MEASURES = """
 def test_bars(measured: object) -> None:
     from tests.recording.chart import Measurement
 
-    series = Measurement("A", "B", "x", "y", "machine", {"Python": "3"}, "2026-01-31", bars={"one": 1.0})
+    series = Measurement("A", "B", "x", "y", {"Python": "3"}, bars={"one": 1.0})
     measured("bars.json", lambda: series)  # type: ignore[operator]
 """
 
