@@ -15,7 +15,7 @@ export NO_MKDOCS_2_WARNING := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHON
 
-.PHONY: help serve lab build check test next academy record proof lock glossary pictures format
+.PHONY: help serve lab build check test next academy record measure proof lock glossary pictures format
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -73,6 +73,10 @@ record: ## Record anew what the tests of the lab make   (ONLY=lab/django_app)
 	@scripts/install.sh tests graphene servers
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile --regen-all $(ONLY:lab%=tests/lab%)
 	@$(BIN)/python -m scripts.proof --touched
+
+measure: ## Measure anew and draw the chart   (NAME=bulk; without it: the names)
+	@scripts/install.sh tests servers
+	@$(BIN)/python -m pytest -q -s --timeout 900 --regen-all --measure "$(NAME)" tests/lab
 
 proof: ## Show how the blocks of each page are proven
 	@scripts/install.sh tests

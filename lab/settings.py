@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "rest_framework_simplejwt.token_blacklist",
     "strawberry_django",
     "lab.academy",
+    "lab.caching",
     "lab.django_app",
     "lab.graphql_api",
     "lab.rest_apis",

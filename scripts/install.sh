@@ -6,8 +6,8 @@
 #   scripts/install.sh next      .venv-next: what the tests need, with the current Django release
 #   scripts/install.sh tests     .venv with what the tests need, and the Node packages
 #   scripts/install.sh graphene  graphene-django beside .venv: it cannot live with the lab's GraphQL
-#   scripts/install.sh servers   MariaDB, if that asks nothing of anybody
-#   scripts/install.sh system    MariaDB, and Chromium for the browser tests
+#   scripts/install.sh servers   MariaDB and wrk, if that asks nothing of anybody
+#   scripts/install.sh system    MariaDB, wrk, and Chromium for the browser tests
 #
 # PYTHON names the interpreter for .venv (python3). Prints one line and fails if it cannot go on.
 set -euo pipefail
@@ -104,21 +104,39 @@ install_browser() {
     fi
 }
 
+# apt-get without a question: what needs a password, or another package to go, fails.
+apt_get() {
+    local run=(env DEBIAN_FRONTEND=noninteractive)
+    local install=(apt-get install -y -q --no-remove --no-install-recommends "$@")
+    if [ "$(id -u)" -ne 0 ]; then run=(sudo -n "${run[@]}"); fi
+    { "${run[@]}" "${install[@]}" || { "${run[@]}" apt-get update -q && "${run[@]}" "${install[@]}"; }; } >/dev/null 2>&1
+}
+
 # The programs alone: these packages leave no server running. Tests that lack them are skipped and
 # say so, so nobody is asked for a password and no other package has to go. TEST_MYSQL_URL names a
 # server that runs already.
 install_mariadb() {
-    local install=(apt-get install -y -q --no-remove --no-install-recommends mariadb-server-core mariadb-client-core)
-    local run=(env DEBIAN_FRONTEND=noninteractive)
+    local packages=(mariadb-server-core mariadb-client-core)
     if [ -n "${TEST_MYSQL_URL:-}" ] ||
         (PATH+=:/usr/sbin:/usr/local/sbin:/usr/libexec && command -v mariadbd && command -v mariadb-install-db) >/dev/null; then
         return
     fi
-    if [ "$(id -u)" -ne 0 ]; then run=(sudo -n "${run[@]}"); fi
-    if { "${run[@]}" "${install[@]}" || { "${run[@]}" apt-get update -q && "${run[@]}" "${install[@]}"; }; } >/dev/null 2>&1; then
+    if apt_get "${packages[@]}"; then
         echo "Installed MariaDB (once)"
     else
-        echo "There is no MariaDB: tests that need it will be skipped. To run them: apt-get install ${install[*]: -2}"
+        echo "There is no MariaDB: tests that need it will be skipped. To run them: apt-get install ${packages[*]}"
+    fi
+}
+
+# The load generator of the measurements.
+install_wrk() {
+    if command -v wrk >/dev/null; then
+        return
+    fi
+    if apt_get wrk; then
+        echo "Installed wrk (once)"
+    else
+        echo "There is no wrk: tests that put a server under load will be skipped. To run them: apt-get install wrk"
     fi
 }
 
@@ -134,8 +152,8 @@ for part in "$@"; do
         ;;
     tests) install_python requirements-dev.txt && install_node ;;
     graphene) install_graphene .venv ;;
-    system) install_browser && install_mariadb ;;
-    servers) install_mariadb ;;
+    system) install_browser && install_mariadb && install_wrk ;;
+    servers) install_mariadb && install_wrk ;;
     *) fail "usage: scripts/install.sh [site] [lab] [tests] [next] [graphene] [servers] [system]" ;;
     esac
 done

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what ``make measure`` says."""
+    parser.addoption("--measure", metavar="NAME", help="measure this anew: make measure lists the names")
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A headless Chromium."""

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import datetime
-from contextlib import ExitStack
+import secrets
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.conf import global_settings
-from django.core.cache import cache
+from django.core.cache import cache, caches
 from django.core.management.color import no_style
 from django.core.servers.basehttp import ThreadedWSGIServer
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connection
 from pytest_django.live_server_helper import LiveServer
 
+from lab import environment
 from lab.academy.seed import seed
+from scripts import services
+from scripts.pages import ROOT
 from scripts.services import Unavailable
 from tests import databases
 from tests.lab.people import People
@@ -28,8 +32,9 @@ from tests.recording.chart import Measurement, chart, table
 from tests.recording.files import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
+    from django.core.cache.backends.base import BaseCache
     from pytest_django import DjangoDbBlocker, Settings
     from pytest_regressions.file_regression import FileRegressionFixture
 
@@ -43,6 +48,27 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             for name in mark.args or databases.NAMES
         ]
         metafunc.parametrize("database", names, indirect=True, scope="module")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With ``--measure NAME`` run only the test that makes this measurement."""
+    if (name := config.getoption("measure")) is None:
+        return
+    measuring = {item: mark.args[0] for item in items if (mark := item.get_closest_marker("measures"))}
+    items[:] = [item for item in items if measuring.get(item) == name]
+    if not items:
+        where = {name: item.path.parent.relative_to(Path(__file__).parent) for item, name in measuring.items()}
+        names = "".join(f"\n  make measure NAME={name:<28} lab/{where[name]}" for name in sorted(where))
+        raise pytest.UsageError(f"{f'There is no measurement {name}. ' if name else ''}Measurements:{names}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With ``--measure`` let a missing server be a failure: nobody asks for a measurement to be skipped."""
+    report = yield
+    if report.skipped and item.config.getoption("measure") is not None:
+        report.outcome = "failed"
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -90,6 +116,18 @@ def empty_cache() -> Iterator[None]:
     """Forget what a test has cached, the counts of throttled requests among it."""
     yield
     cache.clear()
+
+
+@pytest.fixture
+def valkey(settings: Settings) -> Iterator[BaseCache]:
+    """The cache ``default``, on a Valkey server, with keys of its own."""
+    try:
+        config = environment.cache(services.url("valkey"))
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    settings.CACHES = {"default": {**config, "KEY_PREFIX": secrets.token_hex(8), "TIMEOUT": 60}}
+    with closing(caches["default"]) as used:
+        yield used
 
 
 @pytest.fixture
@@ -166,35 +204,44 @@ def wire(live_server: LiveServer) -> Callable[..., exchanges.Exchange]:
 
 
 @pytest.fixture
-def measured(record: Recorder) -> Callable[[str, Callable[[], Measurement]], Measurement]:
-    """``measured("bulk.json", measure)`` returns a recorded measurement; ``make record`` measures anew.
+def measured(
+    request: pytest.FixtureRequest, record: Recorder
+) -> Callable[[str, Callable[[], Measurement]], Measurement]:
+    """``measured("bulk.json", measure)`` returns a recorded measurement; ``make measure NAME=bulk`` measures anew.
 
-    Its picture is recorded beside it as bulk.svg, its numbers as a table in bulk.md. What is stable
-    about the numbers is for the test to assert: the next machine is another one.
+    The test has the mark ``measures("bulk")``, and the names of all its recordings begin so. The picture
+    is recorded beside the numbers as bulk.svg, the table as bulk.md. What is stable about the numbers
+    is for the test to assert: the next machine is another one.
     """
+    mark = request.node.get_closest_marker("measures")
+    anew = request.config.getoption("measure") is not None
 
     def recorded(name: str, measure: Callable[[], Measurement]) -> Measurement:
+        assert mark, "a test that measures has the mark measures(…)"
+        assert name.startswith(mark.args[0]), f"{name} does not begin with {mark.args[0]}"
         path = record.path(name)
-        if record.writes:
+        if anew:
             path.parent.mkdir(exist_ok=True)
             measure().write(path)
-        assert path.exists(), record.message(name, "There is no such recording yet.")
+        assert path.exists(), f"There is no {path.relative_to(ROOT)} yet: make measure NAME={mark.args[0]}"
         measurement = Measurement.read(path)
         record(path.with_suffix(".svg").name, chart(measurement))
         record(path.with_suffix(".md").name, table(measurement))
+        if anew:
+            request.config.get_terminal_writer().write(f"\n{measurement.caption()}\n{table(measurement)}")
         return measurement
 
     return recorded
 
 
 @pytest.fixture
-def stamp(record: Recorder, django_db_blocker: DjangoDbBlocker) -> Callable[..., None]:
-    """``stamp("versions.md", "Django", …)`` records the versions behind a chapter.
+def stamp(request: pytest.FixtureRequest, record: Recorder, django_db_blocker: DjangoDbBlocker) -> Callable[..., None]:
+    """``stamp("versions.md", "Django", …)`` records the versions behind a chapter; ``cache=True`` adds Valkey's.
 
     Without ``--regen-all`` it holds the recorded versions to the installed ones.
     """
 
-    def check(name: str, *packages: str) -> None:
+    def check(name: str, *packages: str, cache: bool = False) -> None:
         servers = []
         for database in databases.NAMES if record.writes else ():
             try:
@@ -202,6 +249,9 @@ def stamp(record: Recorder, django_db_blocker: DjangoDbBlocker) -> Callable[...,
                     servers.append(versions.server())
             except Unavailable as reason:
                 pytest.skip(str(reason))
+        if cache and record.writes:
+            request.getfixturevalue("valkey")
+            servers.append(versions.cache_server())
         today = versions.stamp(*packages, servers=servers, today=datetime.datetime.now(datetime.UTC).date())
         if record.writes:
             record(name, today)

@@ -9,7 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from django.core.cache import caches
 from django.db import connection
+from redis import Redis
 
 if TYPE_CHECKING:
     import datetime
@@ -17,8 +19,12 @@ if TYPE_CHECKING:
 PACKAGES = {
     "Django": "django",
     "Django REST framework": "djangorestframework",
+    "gunicorn": "gunicorn",
+    "psycopg": "psycopg",
+    "redis-py": "redis",
     "Strawberry": "strawberry-graphql",
     "Strawberry Django": "strawberry-graphql-django",
+    "Uvicorn": "uvicorn",
 }
 LINE = re.compile(r"Recorded on (?P<date>\d{1,2} \w+ \d{4}) with (?P<what>.+)\.")
 
@@ -37,6 +43,13 @@ def server() -> str:
         name = "MariaDB" if "mariadb" in text.lower() else "MySQL"
         return f"{name} {text.split('-')[0]}"
     return text
+
+
+def cache_server() -> str:
+    """Return the name and version of the cache server behind ``default``: Valkey, or Redis."""
+    info = Redis.from_url(caches["default"]._servers[0]).info("server")  # type: ignore[attr-defined]
+    name = "valkey" if "valkey_version" in info else "redis"
+    return f"{name.capitalize()} {info[f'{name}_version']}"
 
 
 def machine() -> str:

@@ -123,36 +123,38 @@ def test_without_a_browser_or_the_right_to_install_the_package_is_named(
 
 
 @pytest.mark.parametrize("user", [0, 1000])
-def test_without_mariadb_or_the_right_to_install_the_packages_are_named(
+def test_what_cannot_be_installed_is_named(
     copy: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int
 ) -> None:
     run = machine(copy, tmp_path, monkeypatch, user=user).run("scripts/install.sh", "system")
-    (line,) = run.stdout.splitlines()
-    assert line.endswith("To run them: apt-get install mariadb-server-core mariadb-client-core")
+    mariadb, wrk = run.stdout.splitlines()
+    assert mariadb.endswith("To run them: apt-get install mariadb-server-core mariadb-client-core")
+    assert wrk.endswith("To run them: apt-get install wrk")
     assert (run.returncode, run.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
     ("user", "refuses", "calls"), [(0, "", "install"), (1000, "", "install"), (0, "[ -e updated ] || exit 1", "update")]
 )
-def test_mariadb_is_installed_without_removing_or_asking(
+def test_packages_are_installed_without_removing_or_asking(
     copy: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, refuses: str, calls: str
 ) -> None:
     apt = f'[ "$1" = update ] && touch updated; echo "$@" >> calls; {refuses}'
     sudo = '[ "$1" = -n ] && shift && exec "$@"'
     here = machine(copy, tmp_path, monkeypatch, {"apt-get": apt, "sudo": sudo, "touch": ": > $1"}, user=user)
     run = here.run("scripts/install.sh", "system")
-    assert (run.returncode, run.stdout, run.stderr) == (0, "Installed MariaDB (once)\n", "")
+    assert (run.returncode, run.stdout, run.stderr) == (0, "Installed MariaDB (once)\nInstalled wrk (once)\n", "")
     said = (here.root / "calls").read_text(encoding="utf-8").splitlines()
     assert "--no-remove" in said[0]
     assert said[0].endswith("mariadb-server-core mariadb-client-core")
-    assert said[1:] == ([] if calls == "install" else ["update -q", said[0]])
+    assert said[1:-1] == ([] if calls == "install" else ["update -q", said[0]])
+    assert said[-1].endswith("--no-remove --no-install-recommends wrk")
 
 
 def test_mariadb_is_not_installed_again_nor_beside_a_given_server(
     copy: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = machine(copy, tmp_path, monkeypatch, {"apt-get": "exit 0"})
+    here = machine(copy, tmp_path, monkeypatch, {"apt-get": "exit 0", "wrk": "exit 0"})
     monkeypatch.setenv("TEST_MYSQL_URL", "mysql://somebody@example.org/nexus")
     given = here.run("scripts/install.sh", "system")
     monkeypatch.delenv("TEST_MYSQL_URL")

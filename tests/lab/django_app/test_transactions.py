@@ -474,6 +474,7 @@ def measure_inserts() -> Measurement:
     )
 
 
+@pytest.mark.measures("bulk")
 @TOGETHER
 @pytest.mark.databases("postgresql")
 def test_the_time_to_store_many_rows(

@@ -207,6 +207,7 @@ urlpatterns = [
 ]
 
 
+@pytest.mark.measures("n_plus_one_time")
 @pytest.mark.databases("postgresql")
 def test_the_time(db: None, measured: Callable[..., Measurement]) -> None:
     def measure() -> Measurement:

@@ -262,6 +262,7 @@ def measure(people: People, browser: Client) -> Measurement:
     )
 
 
+@pytest.mark.measures("authentication_time")
 @SAMPLES
 @pytest.mark.databases("postgresql")
 def test_the_time_of_a_request(

@@ -272,6 +272,7 @@ def measure_pages() -> Measurement:
     )
 
 
+@pytest.mark.measures("pagination_depth")
 @TOGETHER
 @pytest.mark.databases("postgresql")
 def test_what_a_deep_page_costs(

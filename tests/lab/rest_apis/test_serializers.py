@@ -333,6 +333,7 @@ def measure() -> Measurement:
     )
 
 
+@pytest.mark.measures("serializers_price")
 @pytest.mark.databases("postgresql")
 def test_the_price_of_a_serializer(db: None, measured: Callable[..., Measurement]) -> None:
     bars = measured("serializers_price.json", measure).bars

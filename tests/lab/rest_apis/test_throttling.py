@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import time_machine
-from django.core.cache import caches
 from django.test import Client
 from rest_framework.request import Request
 from rest_framework.test import APIClient, APIRequestFactory
 from rest_framework.views import APIView
 
-from lab import environment
 from lab.rest_apis.throttling import SignInsFromAddress, Three, ThreeCounted
 from scripts import services
 from scripts.pages import ROOT
@@ -54,17 +52,6 @@ def sign_in(email: str, address: str = REAL, body: Any = None) -> int:
     """Return what a wrong password is answered."""
     data = {"email": email, "password": "a guess"} if body is None else body
     return APIClient().post("/api/v1/token/", data, REMOTE_ADDR=address).status_code
-
-
-@pytest.fixture
-def valkey(settings: Settings) -> BaseCache:
-    """The default cache, on Valkey, with keys of its own."""
-    try:
-        config = environment.cache(services.url("valkey"))
-    except services.Unavailable as reason:
-        pytest.skip(str(reason))
-    settings.CACHES = {"default": {**config, "KEY_PREFIX": secrets.token_hex(8), "TIMEOUT": 60}}
-    return caches["default"]
 
 
 # Too many requests

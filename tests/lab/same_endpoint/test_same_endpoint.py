@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing
 from http.client import HTTPConnection
 from importlib.metadata import version
 from statistics import median
@@ -16,7 +13,6 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.core.paginator import EmptyPage
-from django.db import connection
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 from graphql.language.parser import Parser
@@ -26,16 +22,14 @@ from lab.academy.seed import seed
 from lab.same_endpoint import graph
 from lab.same_endpoint.framework import CatalogViewSet
 from scripts.pages import ROOT
-from scripts.services import free_port
-from scripts.services import url as server_url
-from tests.lab.production import PRODUCTION
+from tests.lab.serving import GUNICORN, serve
 from tests.recording import versions
 from tests.recording.chart import Measurement
 from tests.recording.code import lines_of_code
 from tests.recording.sql import Queries, queries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pytest_django import Settings
     from time_machine import TimeMachineFixture
@@ -265,35 +259,6 @@ def test_a_view_that_trusts_its_parameters(academy: None, rf: Any) -> None:
         assert Client().get("/plain/", question).status_code == 400
 
 
-@contextmanager
-def gunicorn() -> Iterator[HTTPConnection]:
-    """Serve the chapter's URLs from this test's database with one worker; yield a connection that stays open."""
-    port = free_port()
-    address = urlsplit(server_url("postgresql"))._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
-    variables = {
-        **PRODUCTION,
-        "ALLOWED_HOSTS": "127.0.0.1",
-        "DATABASE_URL": address,
-        "DJANGO_SETTINGS_MODULE": "tests.lab.same_endpoint.serving",
-    }
-    command = ["gunicorn", "lab.wsgi", "--bind", f"127.0.0.1:{port}", "--log-level", "error"]
-    options = ["--worker-class", "gthread", "--threads", "1", "--keep-alive", "60"]
-    process = subprocess.Popen([sys.executable, "-m", *command, *options], cwd=ROOT, env=os.environ | variables)
-    try:
-        client = HTTPConnection("127.0.0.1", port, timeout=10)
-        for _ in range(300):
-            try:
-                client.connect()
-                break
-            except ConnectionRefusedError:
-                time.sleep(0.1)
-        yield client
-        client.close()
-    finally:
-        process.terminate()
-        process.wait()
-
-
 def measure() -> Measurement:
     """Return the median time of many requests for each way, one after the other over one connection."""
     seed(courses=200, learners=0)
@@ -311,12 +276,13 @@ def measure() -> Measurement:
         requests["Django view", rows] = ("GET", f"/plain/?level={level}", None)
     times: dict[tuple[str, int], list[float]] = {name: [] for name in requests}
     names = list(requests)
-    with gunicorn() as client:
+    server = (*GUNICORN, "--worker-class", "gthread", "--threads", "1")
+    with serve(*server, urls="lab.same_endpoint.urls") as url, closing(HTTPConnection(urlsplit(url).netloc)) as client:
         for turn in range(440):
             for name in names[turn % 12 :] + names[: turn % 12]:  # none is always the first
-                method, url, content = requests[name]
+                method, path, content = requests[name]
                 start = time.perf_counter()
-                client.request(method, url, content, {"Content-Type": "application/json"} if content else {})
+                client.request(method, path, content, {"Content-Type": "application/json"} if content else {})
                 answer = client.getresponse()
                 answer.read()
                 taken = 1000 * (time.perf_counter() - start)
@@ -342,6 +308,7 @@ def measure() -> Measurement:
     )
 
 
+@pytest.mark.measures("same_endpoint_time")
 @pytest.mark.databases("postgresql")
 @pytest.mark.django_db(transaction=True)
 def test_the_time_of_a_request(measured: Callable[[str, Callable[[], Measurement]], Measurement]) -> None:

@@ -1,0 +1,1 @@
+"""Code that waits for many things at once."""

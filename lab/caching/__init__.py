@@ -1,0 +1,1 @@
+"""Answers that are kept, and how they are taken back."""

@@ -1,0 +1,1 @@
+"""Tables that refuse wrong data, and queries whose cost is known."""
