@@ -48,8 +48,8 @@ class Query:
 schema = strawberry.Schema(query=Query, extensions=[DjangoOptimizerExtension])
 # --8<-- [end:view]
 
-# --8<-- [start:cached]
-cached = strawberry.Schema(
+# --8<-- [start:remembering]
+remembering = strawberry.Schema(
     query=Query, extensions=[DjangoOptimizerExtension, ParserCache, ValidationCache]
 )
-# --8<-- [end:cached]
+# --8<-- [end:remembering]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # --8<-- [start:view]
 from django import forms
@@ -17,11 +17,25 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 
+SIZE = 20  # courses on a page
+
+
 class Question(forms.Form):
     """What one may ask of the catalog."""
 
     level = forms.ChoiceField(choices=Course.Level, required=False)
     page = forms.IntegerField(min_value=1, required=False)
+
+
+def listed(course: Course) -> dict[str, Any]:
+    """Return what the catalog shows of a course."""
+    return {
+        "slug": course.slug,
+        "title": course.title,
+        "level": course.level,
+        "starts_on": course.starts_on,
+        "tags": [tag.name for tag in course.tags.all()],
+    }
 
 
 @login_not_required
@@ -34,25 +48,12 @@ def catalog(request: HttpRequest) -> JsonResponse:
     courses = Course.objects.filter(published=True).prefetch_related("tags")
     if level := question.cleaned_data["level"]:
         courses = courses.filter(level=level)
-    pages = Paginator(courses, 20)
+    pages = Paginator(courses, SIZE)
     number = question.cleaned_data["page"] or 1
     if number > pages.num_pages:
         raise Http404
-    return JsonResponse(
-        {
-            "count": pages.count,
-            "results": [
-                {
-                    "slug": course.slug,
-                    "title": course.title,
-                    "level": course.level,
-                    "starts_on": course.starts_on,
-                    "tags": [tag.name for tag in course.tags.all()],
-                }
-                for course in pages.page(number)
-            ],
-        }
-    )
+    results = [listed(course) for course in pages.page(number)]
+    return JsonResponse({"count": pages.count, "results": results})
 
 
 # --8<-- [end:view]

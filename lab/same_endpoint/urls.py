@@ -1,4 +1,4 @@
-"""The same endpoint under three URLs, and the graph with a memory for queries under a fourth."""
+"""The same endpoint under five URLs, and the graph with a memory for queries under a sixth."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.views.decorators.csrf import csrf_exempt
 from rest_framework import routers
 from strawberry.django.views import GraphQLView
 
-from lab.same_endpoint import framework, graph, plain
+from lab.same_endpoint import asynchronous, cached, framework, graph, plain
 
 # --8<-- [start:urls]
 router = routers.SimpleRouter()
@@ -17,10 +17,12 @@ graphql = GraphQLView.as_view(schema=graph.schema, graphql_ide=None)
 
 urlpatterns = [
     path("plain/", plain.catalog),
+    path("asynchronous/", asynchronous.catalog),
+    path("cached/", cached.catalog),
     *router.urls,
     path("graphql/", login_not_required(csrf_exempt(graphql))),
 ]
 # --8<-- [end:urls]
 
-cached = GraphQLView.as_view(schema=graph.cached, graphql_ide=None)
-urlpatterns.append(path("cached/", login_not_required(csrf_exempt(cached))))
+remembering = GraphQLView.as_view(schema=graph.remembering, graphql_ide=None)
+urlpatterns.append(path("remembering/", login_not_required(csrf_exempt(remembering))))
