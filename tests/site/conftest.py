@@ -105,10 +105,19 @@ class Visit:
         """Return what was asked for, relative to the start page; a foreign address stays whole."""
         return [url.removeprefix(self.address) for url in self.requests]
 
+    def faults(self) -> list[str]:
+        """Return what was asked of another server, and what was complained about."""
+        foreign = [url for url in self.requests if not url.startswith((self.address, "data:", "blob:"))]
+        return [f"foreign request: {url}" for url in foreign] + self.complaints
+
+    def forget(self) -> None:
+        """Forget requests and complaints, to begin with another page."""
+        self.requests.clear()
+        self.complaints.clear()
+
     def check(self) -> None:
         """Fail if another server was asked for something, or if anything was complained about."""
-        assert [url for url in self.requests if not url.startswith((self.address, "data:", "blob:"))] == []
-        assert self.complaints == []
+        assert self.faults() == []
 
 
 @pytest.fixture

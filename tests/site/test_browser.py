@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from scripts.pages import ROOT
 from tests.site.conftest import Visit
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 pytestmark = pytest.mark.browser
-
-PATHS = sorted(
-    re.sub(r"(^|/)index$", r"\1", file.relative_to(ROOT / "docs").with_suffix("").as_posix()).rstrip("/") + "/"
-    for file in (ROOT / "docs").rglob("*.md")
-)
-PATHS = ["" if path == "/" else path for path in PATHS] + ["404.html"]
 
 # What a person would type, and the page that should be among the first three.
 SEARCHES = {
@@ -231,35 +219,3 @@ def test_print_leaves_the_page_alone(visit: Visit) -> None:
         expect(visit.page.locator(chrome)).to_be_hidden()
     expect(visit.page.locator("details p").last).to_be_visible()
     expect(visit.page.locator("article h1")).to_be_visible()
-
-
-@pytest.fixture(scope="module", params=["light", "dark"])
-def tour(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iterator[Visit]:
-    """A window in one color scheme, for a look at every page."""
-    options: dict[str, Any] = {"color_scheme": request.param, "viewport": {"width": 1280, "height": 900}}
-    window = Visit(browser, address, **options)
-    yield window
-    window.context.close()
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_axe_finds_nothing_and_nothing_overflows(tour: Visit, path: str) -> None:
-    page = tour.page
-    tour.complaints.clear()
-    page.set_viewport_size({"width": 1280, "height": 900})
-    page.goto(path, wait_until="load")
-    page.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))")
-    page.wait_for_timeout(50)
-    findings = Axe().run(page)
-    assert findings.violations_count == 0, findings.generate_report()
-    page.set_viewport_size({"width": 320, "height": 640})
-    page.wait_for_timeout(50)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 320
-    wide = page.evaluate(
-        """() => [...document.querySelectorAll('article *')]
-            .filter((node) => !node.closest('pre, .md-typeset__scrollwrap, .nx-figure, .tabbed-labels, [hidden]'))
-            .filter((node) => node.getBoundingClientRect().right > 321)
-            .map((node) => node.outerHTML.slice(0, 80))"""
-    )
-    assert wide == []
-    tour.check()

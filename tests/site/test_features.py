@@ -110,7 +110,7 @@ def page(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator
     """A window on a page with everything."""
     root = tmp_path_factory.mktemp("features") / "project"
     root.mkdir()
-    copy = Copy(root)
+    copy = Copy(root).shorten()
     (root / "docs" / "everything.md").write_text(PAGE, encoding="utf-8")
     copy.edit("mkdocs.yml", "  - Home: index.md\n", "  - Home: index.md\n  - Everything: everything.md\n")
     run = copy.build()

@@ -21,14 +21,19 @@ NOTICE = "Note: there is no full git history here, so the pages carry no dates.\
 GIT = ("git", "-c", "user.name=Learner", "-c", "user.email=learner@example.com", "-c", "init.defaultBranch=main")
 
 
-@pytest.fixture
-def repository(copy: Copy) -> Copy:
-    """A copy with a history of two commits and no remote."""
+def commit(copy: Copy) -> Copy:
+    """Give a copy a history of two commits and no remote."""
     copy.run(*GIT, "init", "--quiet")
     copy.run(*GIT, "add", "--all")
     copy.run(*GIT, "commit", "--quiet", "--message", "First", "--date", "2026-01-02T03:04:05Z")
     copy.run(*GIT, "commit", "--quiet", "--allow-empty", "--message", "Second")
     return copy
+
+
+@pytest.fixture
+def repository(copy: Copy) -> Copy:
+    """A copy with a history of two commits and no remote."""
+    return commit(copy)
 
 
 def fingerprint(folder: Path) -> dict[str, str]:
@@ -73,7 +78,8 @@ def test_a_shallow_clone_builds_with_one_notice(repository: Copy, tmp_path: Path
     assert not dates(clone)
 
 
-def test_two_builds_of_one_commit_are_the_same(repository: Copy) -> None:
+def test_two_builds_of_one_commit_are_the_same(whole: Copy) -> None:
+    repository = commit(whole)
     assert repository.build().returncode == 0
     first = fingerprint(repository.root / "site")
     time.sleep(1.1)
