@@ -1,0 +1,1 @@
+CREATE INDEX "latest" ON "academy_enrollment" ("enrolled_on", "id")

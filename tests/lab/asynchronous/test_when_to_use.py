@@ -1,0 +1,439 @@
+"""Threads and the event loop under load: waiting, the database, computing, and what happens beyond the limit."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import threading
+import time
+from contextlib import ExitStack
+from functools import cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from asgiref.sync import async_to_sync
+from django.test import AsyncClient, Client
+
+from lab.academy.seed import seed
+from lab.asynchronous.upstream import aask, running
+from lab.asynchronous.upstream import ask as fetched
+from tests.lab.serving import GUNICORN, UVICORN, Load, load, serve
+from tests.recording.chart import Measurement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lab.asynchronous.upstream import Upstream
+    from tests.recording.files import Recorder
+
+    Measured = Callable[[str, Callable[[], Measurement]], Measurement]
+
+SAMPLES = "lab/asynchronous/when_to_use_samples.py"
+ROUTES = "lab.asynchronous.when_to_use_samples"
+TOGETHER = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.urls(ROUTES)
+
+UVICORN_ONE = "Uvicorn"
+KINDS = ("waiting", "database", "computing")
+CROWDS = (1, 4, 16, 64, 128)
+
+
+def threads(number: int) -> tuple[str, ...]:
+    """Return the command of gunicorn with one process and so many threads."""
+    return (*GUNICORN, "--workers", "1", "--worker-class", "gthread", "--threads", str(number))
+
+
+SERVERS = {
+    "gunicorn, 1 thread": (*GUNICORN, "--workers", "1"),
+    "gunicorn, 16 threads": threads(16),
+    "gunicorn, 128 threads": threads(128),
+    UVICORN_ONE: UVICORN,
+}
+PLACES = {"gunicorn, 1 thread": 1, "gunicorn, 16 threads": 16, "gunicorn, 128 threads": 128}
+
+
+def side(server: str) -> str:
+    """Return under which path a server finds its views."""
+    return "async" if server == UVICORN_ONE else "sync"
+
+
+@pytest.fixture
+def upstream(monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
+    """A slow service that the views ask."""
+    with running() as service:
+        monkeypatch.setenv("UPSTREAM_URL", service.url)
+        yield service
+
+
+def test_the_views_answer_the_same(academy: None, upstream: Upstream) -> None:
+    for kind, query in (("waiting", "?ms=0"), ("computing", "?rounds=10")):
+        sync = Client().get(f"/sync/{kind}/{query}").json()
+        assert sync == async_to_sync(AsyncClient().get)(f"/async/{kind}/{query}").json()
+        assert sync in ({"grade": "grade"}, {"sum": sum(n * n % 7 for n in range(10))})
+
+
+@pytest.mark.wrong(f"{SAMPLES}:wrong_waiting")
+def test_the_wrong_view_answers_right_and_holds_the_loop(upstream: Upstream) -> None:
+    client = AsyncClient()
+
+    async def both(path: str) -> int:
+        upstream.seen.clear()
+        upstream.done.clear()
+        upstream.most = 0
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(client.get(path)) for _ in range(2)]
+        assert all(task.result().json() == {"grade": "grade"} for task in tasks)
+        return upstream.most
+
+    assert asyncio.run(both("/async/waiting/?ms=50")) == 2
+    assert asyncio.run(both("/wrong/waiting/?ms=50")) == 1
+
+
+# Beyond the limit
+
+
+def arrive(upstream: Upstream, url: str) -> socket.socket:
+    """Send a request; return when the service was asked, there is an answer, or neither for a fifth of a second."""
+    parts, seen = urlsplit(url), len(upstream.seen)
+    connection = socket.create_connection((parts.hostname or "", parts.port or 80))
+    query = f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    connection.sendall(query.encode())
+    for _ in range(20):
+        if len(upstream.seen) > seen or select.select([connection], [], [], 0.01)[0]:
+            break
+    return connection
+
+
+def beyond(upstream: Upstream, command: tuple[str, ...], view: str) -> tuple[int, int, int, int]:
+    """Send twelve requests that last: how many are worked at, refused, kept unseen, and done when nobody waits."""
+    with serve(*command, urls=ROUTES, UPSTREAM_URL=upstream.url) as url:
+        fetched(f"{url}/{view}/waiting/?ms=0")  # the first request loads the routes
+        connections = [arrive(upstream, f"{url}/{view}/waiting/?ms=held") for _ in range(12)]
+        working = len(upstream.seen) - 1
+        answered, _, _ = select.select(connections, [], [], 0)
+        refused = sum(b" 503 " in connection.recv(100) for connection in answered)
+        for connection in connections:
+            connection.close()
+        upstream.release("grade")
+        upstream.arrived(1 + 12 - refused)
+        return working, refused, 12 - working - refused, len(upstream.seen) - 1
+
+
+@pytest.mark.databases("postgresql")
+@TOGETHER
+def test_the_record_of_a_full_server(record: Recorder) -> None:
+    ways = {
+        "gunicorn, 4 threads": (threads(4), "sync"),
+        "Uvicorn": (UVICORN, "async"),
+        "Uvicorn, `--limit-concurrency 5`": ((*UVICORN, "--limit-concurrency", "5"), "async"),
+    }
+    lines = [
+        "| Of 12 requests at once | are worked at | refused with 503 | wait unseen | done in the end |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    found = {}
+    for name, (command, view) in ways.items():
+        with running() as upstream:  # a service of its own: what is released stays so
+            found[name] = beyond(upstream, command, view)
+        lines.append(f"| {name} | " + " | ".join(map(str, found[name])) + " |")
+    record("when_to_use_beyond.md", "\n".join(lines))
+    assert found["gunicorn, 4 threads"] == (4, 0, 8, 12), "eight of them for clients that have gone"
+    assert found["Uvicorn"] == (12, 0, 0, 12)
+    working, refused, unseen, done = found["Uvicorn, `--limit-concurrency 5`"]
+    assert (working, refused, unseen, done) == (4, 8, 0, 4)
+
+
+# Measured
+
+
+@cache
+def measure(crowds: tuple[int, ...], seconds: int) -> dict[str, dict[str, list[tuple[int, Load]]]]:
+    """Return what each server does with each kind of work, by connections; the servers take turns."""
+    found: dict[str, dict[str, list[tuple[int, Load]]]] = {kind: {name: [] for name in SERVERS} for kind in KINDS}
+    seed(courses=200, learners=10)
+    with running() as upstream, ExitStack() as using:
+        urls = {
+            name: using.enter_context(serve(*command, urls=ROUTES, SERVED_POOL="8", UPSTREAM_URL=upstream.url))
+            for name, command in SERVERS.items()
+        }
+        for kind, servers in found.items():
+            for name, url in urls.items():
+                load(f"{url}/{side(name)}/{kind}/", connections=16, seconds=1)
+            for number in crowds:
+                for name, points in servers.items():
+                    fetched(f"{urls[name]}/{side(name)}/waiting/?ms=0")  # until the requests of clients gone are done
+                    seen = load(f"{urls[name]}/{side(name)}/{kind}/", number, seconds)
+                    assert not seen.failed, (kind, name, number, seen)
+                    points.append((number, seen))
+    return found
+
+
+@cache
+def blocked(connections: int, seconds: int) -> dict[str, float]:
+    """Return the throughput of the wrong view and of the right one, in one process each."""
+    with running() as upstream, serve(*UVICORN, urls=ROUTES, UPSTREAM_URL=upstream.url) as url:
+        return {
+            "await aask(url)": load(f"{url}/async/waiting/", connections, seconds).throughput,
+            "fetch(url), which blocks": load(f"{url}/wrong/waiting/", connections, seconds).throughput,
+        }
+
+
+BARE = {"DJANGO_SETTINGS_MODULE": "tests.lab.asynchronous.stacks", "MIDDLEWARE_STACK": "no middleware"}
+LONG: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    "gunicorn, 128 threads": (threads(128), {}),
+    "gunicorn, 512 threads": (threads(512), {}),
+    UVICORN_ONE: (UVICORN, {}),
+    "gunicorn, 512 threads, no middleware": (threads(512), BARE),
+    "Uvicorn, no middleware": (UVICORN, BARE),
+}
+
+
+def places(name: str, connections: int) -> int:
+    """Return how many of the clients' requests a server works at together."""
+    return connections if name.startswith(UVICORN_ONE) else int(name.split()[1])
+
+
+@cache
+def long_waits(connections: int, seconds: int, *names: str) -> dict[str, tuple[float, float, float]]:
+    """Return the throughput with a service that takes two seconds, and the worker's megabytes: idle and all waiting."""
+    found = {}
+    for name in names:
+        command, settings = LONG[name]
+        view = "async" if name.startswith(UVICORN_ONE) else "sync"
+        with running() as upstream, serve(*command, urls=ROUTES, UPSTREAM_URL=upstream.url, **settings) as url:
+            fetched(f"{url}/{view}/waiting/?ms=0")
+            worker = largest()
+            idle = worker.memory_info().rss
+            many = places(name, connections)
+            waiting = asyncio.run(held(upstream, f"{url}/{view}/waiting/?ms=held", many, worker))
+            seen = load(f"{url}/{view}/waiting/?ms=2000", connections, seconds)
+            found[name] = round(seen.throughput, 1), round(idle / 1e6, 1), round(waiting / 1e6, 1)
+    return found
+
+
+def largest() -> psutil.Process:
+    """Return the process of a server that does the work: of those that this one started, the last in the line."""
+    family = [child for child in psutil.Process().children(recursive=True) if running_server(child)]
+    return max(family, key=lambda process: process.create_time())
+
+
+def running_server(process: psutil.Process) -> bool:
+    """Say whether this is gunicorn or Uvicorn."""
+    return bool({"gunicorn", "uvicorn"} & set(process.cmdline()))
+
+
+async def held(upstream: Upstream, url: str, number: int, worker: psutil.Process) -> int:
+    """Return the memory of a worker at which so many requests wait."""
+    before = len(upstream.seen)
+    parts = urlsplit(url)
+
+    async def one() -> None:
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        writer.write(
+            f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
+        )
+        await reader.read()
+        writer.close()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(number):
+            group.create_task(one())
+        await asyncio.to_thread(upstream.arrived, before + number)
+        memory = int(worker.memory_info().rss)
+        upstream.release("grade")
+    return memory
+
+
+@cache
+def mixed(connections: int, seconds: int) -> dict[str, float]:
+    """Return the 99th percentile of requests that wait 20 ms, alone and beside a client that lets the server compute."""
+    found = {}
+    with running() as upstream, ExitStack() as using:
+        for name in ("gunicorn, 16 threads", UVICORN_ONE):
+            url = using.enter_context(serve(*SERVERS[name], urls=ROUTES, UPSTREAM_URL=upstream.url))
+            path = f"{url}/{side(name)}"
+            load(f"{path}/waiting/?ms=20", connections, 1)
+            found[f"{name}, alone"] = load(f"{path}/waiting/?ms=20", connections, seconds).p99
+            computing = threading.Thread(target=load, args=(f"{path}/computing/?rounds=3000000", 1, seconds + 1))
+            computing.start()
+            time.sleep(0.3)  # it has begun
+            found[f"{name}, beside computing"] = load(f"{path}/waiting/?ms=20", connections, seconds).p99
+            computing.join()
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Return the versions behind the numbers."""
+    return {name: version(name.lower()) for name in ("Django", "gunicorn", "Uvicorn")}
+
+
+def lines(kind: str, what: str, title: str, description: str, y: str, crowds: tuple[int, ...] = CROWDS) -> Measurement:
+    """Return one kind of work as a chart."""
+    return Measurement(
+        title=title,
+        description=description,
+        x="connections that ask at once",
+        y=y,
+        versions=versions(),
+        lines={
+            name: [(float(number), round(getattr(seen, what), 1)) for number, seen in points]
+            for name, points in measure(crowds, 2)[kind].items()
+        },
+        log_x=True,
+        log_y=True,
+    )
+
+
+def at(recorded: Measurement, number: int) -> dict[str, float]:
+    """Return the value of each line at so many connections."""
+    return {name: dict(points)[number] for name, points in recorded.lines.items()}
+
+
+@pytest.mark.wrong(f"{SAMPLES}:wrong_waiting")
+@pytest.mark.measures("when_to_use")
+@pytest.mark.databases("postgresql")
+@TOGETHER
+def test_three_kinds_of_work_under_load(measured: Measured, record: Recorder) -> None:
+    rate = "answers a second"
+    waiting = measured(
+        "when_to_use_waiting.json",
+        lambda: lines(
+            "waiting",
+            "throughput",
+            "Waiting 100 ms for another service",
+            "Each line rises until its server has no more places: at 10, at 160, later for the others.",
+            rate,
+        ),
+    )
+    database = measured(
+        "when_to_use_database.json",
+        lambda: lines(
+            "database",
+            "throughput",
+            "A page of the catalog from PostgreSQL",
+            "All lines are flat from few connections on; Uvicorn's is the lowest.",
+            rate,
+        ),
+    )
+    computing = measured(
+        "when_to_use_computing.json",
+        lambda: lines(
+            "computing",
+            "throughput",
+            "Computing for a few milliseconds",
+            "Flat lines: no way gains anything from more connections; Uvicorn's is the lowest.",
+            rate,
+        ),
+    )
+    tail = measured(
+        "when_to_use_tail.json",
+        lambda: lines(
+            "database",
+            "p99",
+            "The slowest answers of the same load on the database",
+            "Beyond a few connections each line rises with them.",
+            "99th percentile (ms)",
+        ),
+    )
+    block = measured(
+        "when_to_use_blocked.json",
+        lambda: Measurement(
+            title="A blocking call in an async view",
+            description="The blocking view answers about ten times a second, the awaiting one many times that.",
+            x="call in the view, for 100 ms",
+            y="answers a second to 64 clients",
+            versions=versions(),
+            bars=blocked(64, 2),
+        ),
+    )
+    together = measured(
+        "when_to_use_mixed.json",
+        lambda: Measurement(
+            title="Requests that wait beside one that computes",
+            description="Computing lengthens the others' slowest answers with threads, and much more on an event loop.",
+            x="server and company",
+            y="99th percentile of requests that wait 20 ms (ms)",
+            versions=versions(),
+            bars=mixed(8, 3),
+        ),
+    )
+    long = measured(
+        "when_to_use_long.json",
+        lambda: Measurement(
+            title="512 clients and a service that takes two seconds",
+            description="128 threads answer 64 requests a second; 512 threads and Uvicorn more, without middleware most.",
+            x="server",
+            y=rate,
+            versions=versions(),
+            bars={name: seen[0] for name, seen in long_waits(512, 8, *LONG).items()},
+        ),
+    )
+    memory = measured(
+        "when_to_use_memory.json",
+        lambda: Measurement(
+            title="Memory of a worker with 512 waiting requests",
+            description="Threads and coroutines both take tens of kilobytes for a request that waits.",
+            x="worker",
+            y="resident memory (MB)",
+            versions=versions(),
+            bars={
+                f"{name}, {state}": seen[number]
+                for name, seen in long_waits(512, 8, *LONG).items()
+                if name in ("gunicorn, 512 threads", UVICORN_ONE)
+                for number, state in ((1, "idle"), (2, "512 waiting"))
+            },
+        ),
+    )
+    record("when_to_use_little.md", little(waiting, long))
+
+    most = at(waiting, 128)
+    assert most["gunicorn, 1 thread"] <= 10.5
+    assert 100 < most["gunicorn, 16 threads"] <= 165
+    assert most[UVICORN_ONE] > 10 * most["gunicorn, 1 thread"]
+    assert at(database, 128)[UVICORN_ONE] < at(database, 128)["gunicorn, 16 threads"]
+    assert at(computing, 128)[UVICORN_ONE] < at(computing, 128)["gunicorn, 1 thread"]
+    for recorded in (database, computing):
+        assert all(dict(points)[128] < 4 * dict(points)[4] for points in recorded.lines.values())
+    assert all(dict(points)[128] > 3 * dict(points)[4] for points in tail.lines.values())
+    assert block.bars["fetch(url), which blocks"] < 10.5 < block.bars["await aask(url)"] / 3
+    assert 3 * together.bars["Uvicorn, alone"] < together.bars["Uvicorn, beside computing"]
+    assert together.bars["gunicorn, 16 threads, beside computing"] < together.bars["Uvicorn, beside computing"]
+    assert long.bars["gunicorn, 128 threads"] <= 65
+    assert long.bars[UVICORN_ONE] > long.bars["gunicorn, 128 threads"]
+    assert all(
+        memory.bars[f"{name}, 512 waiting"] > memory.bars[f"{name}, idle"]
+        for name in ("gunicorn, 512 threads", UVICORN_ONE)
+    )
+
+
+def little(waiting: Measurement, long: Measurement) -> str:
+    """Return what Little's law says beside what was measured, as a Markdown table."""
+    rows = [
+        "| Server | places | the wait | places / wait | measured |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for wait, connections, rates in ((0.1, 128, at(waiting, 128)), (2.0, 512, long.bars)):
+        for name, rate in rates.items():
+            if "middleware" not in name:
+                many = places(name, connections)
+                rows.append(f"| {name} | {many} | {wait:g} s | {many / wait:,.0f} | {rate:,.0f} |")
+    return "\n".join(rows)
+
+
+@pytest.mark.databases("postgresql")
+@TOGETHER
+def test_in_the_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        running() as upstream,
+        serve(*SERVERS["gunicorn, 1 thread"], urls=ROUTES, UPSTREAM_URL=upstream.url) as one,
+        serve(*UVICORN, urls=ROUTES, UPSTREAM_URL=upstream.url) as loop,
+    ):
+        assert load(f"{one}/sync/waiting/", 8, 1).throughput < 11
+        assert upstream.most < 3, "one, and perhaps one whose client has gone"
+        load(f"{loop}/async/waiting/", 8, 1)
+        assert upstream.most >= 8
+    assert blocked(8, 1)["fetch(url), which blocks"] < 11
