@@ -78,7 +78,7 @@ async def join(request: HttpRequest, learner: int, slug: str) -> JsonResponse:
     """Give a learner a seat in a course."""
     who = await aget_object_or_404(Learner, pk=learner)
     where = await aget_object_or_404(Course, slug=slug)
-    seat = await sync_to_async(enroll)(who, where)
+    seat = await sync_to_async(enroll_and_welcome)(who, where)
     return JsonResponse({"seat": seat.pk}, status=201)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.cache import cache
 from django.core.paginator import Paginator
@@ -12,16 +12,19 @@ from django.db.models import Avg, Count, QuerySet
 
 from lab.academy.models import Course, Enrollment, Learner
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 # --8<-- [start:popular]
-def popular_courses(level: str) -> list[dict[str, Any]]:
+def popular_courses(level: str) -> list[Mapping[str, Any]]:
     """Return the courses of a level, with the number of their learners."""
     courses = Course.objects.filter(published=True, level=level)
     most = courses.annotate(joined=Count("enrollments")).order_by("-joined", "title")
     return list(most.values("title", "slug", "joined"))
 
 
-def cached_popular_courses(level: str) -> list[dict[str, Any]]:
+def cached_popular_courses(level: str) -> Any:
     """Return them as they were at some time in the last minute."""
     key = f"courses:popular:{level}"
     return cache.get_or_set(key, partial(popular_courses, level), timeout=60)
@@ -31,7 +34,7 @@ def cached_popular_courses(level: str) -> list[dict[str, Any]]:
 
 
 # --8<-- [start:wrong_call]
-def wrong_popular_courses(level: str) -> list[dict[str, Any]]:
+def wrong_popular_courses(level: str) -> Any:
     """Return them, and ask the database each time."""
     key = f"courses:popular:{level}"
     return cache.get_or_set(key, popular_courses(level), timeout=60)
@@ -41,7 +44,7 @@ def wrong_popular_courses(level: str) -> list[dict[str, Any]]:
 
 
 # --8<-- [start:wrong_queryset]
-def wrong_courses(level: str) -> QuerySet[Course]:
+def wrong_courses(level: str) -> Any:
     """Return the courses of a level, as a queryset that was kept."""
     courses = Course.objects.filter(published=True, level=level)
     return cache.get_or_set(f"courses:{level}", courses, timeout=60)
@@ -51,7 +54,7 @@ def wrong_courses(level: str) -> QuerySet[Course]:
 
 
 # --8<-- [start:wrong_object]
-def wrong_course(slug: str) -> Course:
+def wrong_course(slug: str) -> Any:
     """Return a course as it was at some time in the last minute."""
     course = partial(Course.objects.get, slug=slug)
     return cache.get_or_set(f"course:{slug}", course, timeout=60)
@@ -86,7 +89,7 @@ MISSING = object()
 
 def cached_average_grade(slug: str) -> float | None:
     """Return the average grade of a course; None if nobody has one."""
-    average = cache.get(f"course:{slug}:average", MISSING)
+    average: float | None = cache.get(f"course:{slug}:average", MISSING)
     if average is MISSING:
         average = average_grade(slug)
         cache.set(f"course:{slug}:average", average, timeout=60)
@@ -97,7 +100,7 @@ def cached_average_grade(slug: str) -> float | None:
 
 
 # --8<-- [start:cards]
-def course_cards(ids: list[int]) -> dict[int, dict[str, Any]]:
+def course_cards(ids: list[int]) -> dict[int, Any]:
     """Return what a list shows of these courses, by their ids."""
     keys = {pk: f"course:{pk}:card" for pk in ids}
     found = cache.get_many(keys.values())
@@ -113,7 +116,7 @@ def course_cards(ids: list[int]) -> dict[int, dict[str, Any]]:
 # --8<-- [end:cards]
 
 
-def course_cards_one_by_one(ids: list[int]) -> dict[int, dict[str, Any]]:
+def course_cards_one_by_one(ids: list[int]) -> dict[int, Any]:
     """Return the same, with a trip to the cache for each."""
     return {
         pk: cache.get_or_set(
@@ -126,18 +129,17 @@ def course_cards_one_by_one(ids: list[int]) -> dict[int, dict[str, Any]]:
 
 
 # --8<-- [start:count]
-class CountedPages(Paginator):  # type: ignore[type-arg]
+class CountedPages(Paginator):
     """Pages of a list whose length is a minute old at most."""
 
     def __init__(self, rows: QuerySet[Any], per_page: int, key: str) -> None:
         super().__init__(rows, per_page)
-        self.key = f"count:{key}"
+        self.rows, self.key = rows, f"count:{key}"
 
     @cached_property
-    def count(self) -> int:
+    def count(self) -> Any:
         """Return how many rows there are."""
-        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
-        return cache.get_or_set(self.key, rows.count, timeout=60)
+        return cache.get_or_set(self.key, self.rows.count, timeout=60)
 
 
 # --8<-- [end:count]

@@ -1,4 +1,7 @@
-"""What goes when a row goes: rooms and their slots, once for each behavior. The tests make the tables."""
+"""What goes when a row goes: rooms and their slots, once for each behavior.
+
+The tests make the tables.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A fault is reported about a room or about a projector: four designs. The tests make the tables."""
+"""A fault is reported about a room or about a projector: four designs.
+
+The tests make the tables.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +90,8 @@ class Fault(models.Model):
     @property
     def subject(self) -> Room | Projector | None:
         """What is broken."""
-        return self.room or self.projector
+        found: Room | Projector | None = self.room or self.projector
+        return found
 
 
 # --8<-- [end:fault]
@@ -157,7 +161,7 @@ class ProjectorFault(BaseFault):
     subject = models.ForeignKey(Projector, on_delete=models.PROTECT)
 
 
-def all_faults() -> QuerySet[RoomFault, dict[str, Any]]:
+def all_faults() -> QuerySet[Any, dict[str, Any]]:
     """Return the faults of both tables, each with the name of its subject."""
     rooms, projectors = (
         model._default_manager.values(

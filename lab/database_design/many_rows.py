@@ -1,4 +1,4 @@
-"""A hundred thousand rows: read without holding them all, written with few statements, deleted in parts."""
+"""Many rows: read without holding them all, written with few statements, deleted in parts."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def wrong_export_by_offset(learners: QuerySet[Learner], out: TextIO) -> None:
 def open_cursors() -> list[tuple[Any, ...]]:
     """Return the cursors that this connection has open at the server."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT left(statement, 14), is_holdable FROM pg_cursors")
+        cursor.execute("SELECT left(statement, 7), is_holdable FROM pg_cursors")
         return list(cursor.fetchall())
 
 

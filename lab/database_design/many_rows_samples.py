@@ -19,15 +19,14 @@ SELF = Path("/proc/self")
 
 def memory(name: str) -> int:
     """Return a number of this process in bytes: VmRSS now, VmHWM the peak."""
-    found = re.search(rf"{name}:\s+(\d+) kB", (SELF / "status").read_text())
-    assert found
-    return int(found[1]) * 1024
+    (found,) = re.findall(rf"{name}:\s+(\d+) kB", (SELF / "status").read_text())
+    return int(found) * 1024
 
 
 def run(name: str, rows: int) -> dict[str, float]:
-    """Export the first learners, and return the peak above what the process took before, and the seconds."""
-    from lab.academy.models import Learner  # noqa: PLC0415  (after the setup)
-    from lab.database_design import many_rows  # noqa: PLC0415
+    """Export the first learners; return the peak above the start, and the seconds."""
+    from lab.academy.models import Learner
+    from lab.database_design import many_rows
 
     function = getattr(many_rows, name)
     with Path(os.devnull).open("w") as out:
