@@ -85,14 +85,15 @@ def wrong_rename_through(pk: int, title: str) -> None:
 
 def card_if_absent(pk: int) -> dict[str, Any]:
     """Return a card; what another has stored meanwhile is left alone."""
-    return cache.get_or_set(card_key(pk), partial(load_card, pk), timeout=300)
+    kept: Any = cache.get_or_set(card_key(pk), partial(load_card, pk), timeout=300)
+    return dict(kept)
 
 
 # --8<-- [start:kept]
 def stamp(name: str) -> str:
     """Return the stamp that is in force for what belongs to a name."""
     make = partial(str, uuid.uuid4())
-    return cache.get_or_set(f"{name}:stamp", make, timeout=None)
+    return str(cache.get_or_set(f"{name}:stamp", make, timeout=None))
 
 
 def kept(name: str, part: str, load: Callable[[], Any], timeout: int) -> Any:
@@ -133,7 +134,7 @@ def syllabus(pk: int) -> str:
     """Return a syllabus as HTML; its version is asked for each time."""
     version = Syllabus.objects.values_list("version", flat=True).get(pk=pk)
     key = f"syllabus:{pk}:v{version}"
-    return cache.get_or_set(key, partial(render, pk), timeout=3600)
+    return str(cache.get_or_set(key, partial(render, pk), timeout=3600))
 
 
 def rewrite(pk: int, text: str) -> None:

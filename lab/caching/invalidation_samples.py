@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 
 
@@ -10,6 +12,8 @@ class Syllabus(models.Model):
 
     text = models.TextField()
     version = models.PositiveIntegerField(default=1)
+
+    objects: ClassVar[models.Manager[Syllabus]] = models.Manager()
 
     class Meta:
         app_label = "caching_samples"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 # --8<-- [start:wrong_titles]
-def wrong_titles(user: User | AnonymousUser) -> list[str]:
+def wrong_titles(user: User | AnonymousUser) -> Any:
     """Return what the user may see, kept for everybody."""
     return cache.get_or_set(
         "courses:visible",
@@ -37,7 +37,7 @@ def wrong_titles(user: User | AnonymousUser) -> list[str]:
 
 
 # --8<-- [start:titles]
-def titles(user: User | AnonymousUser) -> list[str]:
+def titles(user: User | AnonymousUser) -> Any:
     """Return what the user may see. Version 2: a list of titles, no longer of ids."""
     return cache.get_or_set(
         f"courses:visible:v2:{user.pk}:{get_language()}",  # pk None: nobody signed in
@@ -139,7 +139,7 @@ def forget_that_there_is_none(sender: type[Course], instance: Course, **_: Any) 
 
 
 # --8<-- [start:slugs]
-def known_slugs() -> set[str]:
+def known_slugs() -> Any:
     """Return every slug that exists; read once a minute."""
     return cache.get_or_set(
         "courses:slugs", lambda: set(Course.objects.values_list("slug", flat=True)), 60

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 from secrets import token_urlsafe
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 # --8<-- [start:wrong_may_read]
-def wrong_may_read(learner: Learner, course: Course) -> bool:
+def wrong_may_read(learner: Learner, course: Course) -> Any:
     """Say whether the lessons are open to a learner."""
     return cache.get_or_set(
         f"may-read:{learner.pk}:{course.pk}",
@@ -37,7 +37,7 @@ def wrong_may_read(learner: Learner, course: Course) -> bool:
 # --8<-- [start:wrong_enroll]
 def wrong_enroll(learner: Learner, course: Course) -> Enrollment:
     """Give a learner a seat, if the cache says that there is one."""
-    left = cache.get_or_set(
+    left: Any = cache.get_or_set(
         f"seats-left:{course.pk}",
         lambda: course.seats - course.enrollments.count(),
         timeout=10,
@@ -118,7 +118,7 @@ def link(user: int) -> str:
     return token
 
 
-def user_of(token: str) -> int | None:
+def user_of(token: str) -> Any:
     """Return who may sign in with a secret."""
     return cache.get(f"link:{sha256(token.encode()).hexdigest()}")
 
@@ -127,7 +127,7 @@ def user_of(token: str) -> int | None:
 
 
 # --8<-- [start:wrong_partners]
-def wrong_partners(ask: Callable[[], list[str]]) -> list[str]:
+def wrong_partners(ask: Callable[[], list[str]]) -> Any:
     """Return what another service says; when it fails, nothing."""
 
     def partners() -> list[str]:
@@ -143,7 +143,7 @@ def wrong_partners(ask: Callable[[], list[str]]) -> list[str]:
 
 
 # --8<-- [start:partners]
-def partners(ask: Callable[[], list[str]]) -> list[str]:
+def partners(ask: Callable[[], list[str]]) -> Any:
     """Return what another service says; when it fails, what it said last."""
     known = cache.get("partners")
     if known is not None:

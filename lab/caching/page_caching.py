@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -130,10 +131,11 @@ def cached_without_query(
     """Return a view whose page is kept only for the address without a query."""
     kept = cache_page(60)(view)
 
+    @wraps(view)
     def choose(request: HttpRequest) -> HttpResponse:
         return (view if request.GET else kept)(request)
 
-    return login_not_required(choose)
+    return choose
 
 
 # --8<-- [end:plain]
@@ -204,7 +206,7 @@ urlpatterns = [
     path("me/", me),
     path("form/", wrong_form),
     path("welcome/", wrong_visitor),
-    path("plain/", cached_without_query(show_titles)),
+    path("plain/", login_not_required(cached_without_query(show_titles))),
     path("titles/", titles),
     path("only-here/", only_here),
     path("export/", export),

@@ -74,7 +74,7 @@ class CompressedJSON(JSONSerializer):
 
 # --8<-- [start:pool]
 class SharedPool(ConnectionPool):
-    """One pool for each server, in a process."""
+    """One pool for each URL, in a process; the options of the first call count."""
 
     pools: ClassVar[dict[str, SharedPool]] = {}
 

@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 
 # --8<-- [start:lock]
 MISSING = object()
+HELD, PATIENCE = 10, 5  # seconds: of a lock, and of a reader without it
 
 
-def locked(key: str, load: Callable[[], Any], timeout: int, patience: float = 5) -> Any:
+def locked(key: str, load: Callable[[], Any], timeout: int) -> Any:
     """Return what is kept; of all who miss, one loads it and the others wait."""
-    end = time.monotonic() + patience
+    end, pause = time.monotonic() + PATIENCE, 0.02
     while (found := cache.get(key, MISSING)) is MISSING:
         token = uuid.uuid4().hex
-        if cache.add(f"{key}:lock", token, timeout=10):
+        if cache.add(f"{key}:lock", token, timeout=HELD):
             try:
                 return again(key, load, timeout)
             finally:
@@ -35,7 +36,8 @@ def locked(key: str, load: Callable[[], Any], timeout: int, patience: float = 5)
                     cache.delete(f"{key}:lock")
         if time.monotonic() > end:
             return load()
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(1.5 * pause, 0.25)
     return found
 
 
@@ -76,7 +78,7 @@ def stale(key: str, load: Callable[[], Any], timeout: int, grace: int = 3600) ->
         return load(), time.time() + timeout
 
     value, ends = locked(key, stamped, timeout + grace)
-    if time.time() > ends and cache.add(f"{key}:renewing", 1, timeout=10):
+    if time.time() > ends and cache.add(f"{key}:renewing", 1, timeout=HELD):
         value, ends = cache.get(key, (value, ends))  # somebody may have been faster
         if time.time() > ends:
             value, ends = stamped()

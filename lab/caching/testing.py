@@ -23,8 +23,8 @@ def seats(slug: str) -> int:
     """Return how many seats a course has, kept for a minute."""
     course = Course.objects.values_list("seats", flat=True)
     load = partial(course.get, slug=slug)
-    kept: int = cache.get_or_set(f"course:{slug}:seats", load, timeout=60)
-    return kept
+    kept: Any = cache.get_or_set(f"course:{slug}:seats", load, timeout=60)
+    return int(kept)
 
 
 def set_seats(slug: str, number: int) -> None:

@@ -13,7 +13,7 @@ def delete_in_batches(rows: QuerySet[Any], size: int = 1000) -> int:
     """Delete rows, so many in a transaction; return how many have gone."""
     deleted = 0
     while keys := list(rows.order_by("pk").values_list("pk", flat=True)[:size]):
-        deleted += rows.model._default_manager.filter(pk__in=keys).delete()[0]
+        deleted += rows.filter(pk__in=keys).delete()[0]
     return deleted
 
 

@@ -1,4 +1,4 @@
-"""Answers in a JSON column, and courses that are searched by their words. The tests make the tables."""
+"""Answers in a JSON column, and courses that are searched. The tests make the tables."""
 
 from __future__ import annotations
 
@@ -97,21 +97,19 @@ class SearchableCourse(models.Model):
 
 
 # --8<-- [start:search]
-def search(text: str) -> QuerySet[SearchableCourse]:
+def search(text: str) -> QuerySet[Any]:
     """Return the courses that match what somebody typed, the best first."""
     query = SearchQuery(text, config="english", search_type="websearch")
-    return (
-        SearchableCourse._default_manager.filter(words=query)
-        .annotate(rank=SearchRank(F("words"), query))
-        .order_by("-rank", "pk")
-    )
+    courses = SearchableCourse._default_manager.filter(words=query)
+    found: QuerySet[Any] = courses.annotate(rank=SearchRank(F("words"), query))
+    return found.order_by("-rank", "pk")
 
 
 # --8<-- [end:search]
 
 
 # --8<-- [start:similar]
-def similar(text: str) -> QuerySet[SearchableCourse]:
+def similar(text: str) -> QuerySet[Any]:
     """Return the courses with a word like this in their title, the nearest first."""
     return (
         SearchableCourse._default_manager.annotate(
@@ -140,7 +138,7 @@ class PlainCourse(models.Model):
 
 # --8<-- [start:match]
 @models.TextField.register_lookup
-class Match(Lookup):  # type: ignore[type-arg]  # not at run time
+class Match(Lookup):
     """``description__match="+sql -excel"`` on MariaDB and MySQL."""
 
     lookup_name = "match"

@@ -1,4 +1,4 @@
-"""Study groups and their tables, in which PostgreSQL and MariaDB differ. The tests make the tables."""
+"""Study groups, which PostgreSQL and MariaDB store differently. The tests make the tables."""
 
 from __future__ import annotations
 

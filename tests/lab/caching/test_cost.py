@@ -295,7 +295,7 @@ def test_what_an_answer_costs(valkey: BaseCache, measured: Measured, record: Rec
     assert everything[1_000_000] > 100 * shared[1]
     assert everything[1_000_000] > 30 * everything[1000]
     assert day[1_000_000] > 10 * indexed[1_000_000]
-    assert indexed[1_000_000] < 20 * kept[1_000_000]
+    assert kept[1_000_000] < indexed[1_000_000] < 20 * kept[1_000_000]
     for (_, seen), (_, computed) in zip(*hits.values(), strict=True):
         assert seen == pytest.approx(computed, rel=0.35, abs=0.1)
 
@@ -316,9 +316,9 @@ def test_the_order_of_what_answers_cost(valkey: BaseCache) -> None:
         with queries() as sent:
             page(courses)
         assert len(sent.statements) == 1
-        seen, computed = (dict(line) for line in hit_rates((0, 95), 20).values())
-        assert seen[95] < seen[0]
-        assert computed[95] < computed[0]
+        with queries() as sent:
+            hit_rates((0, 95), 20)
+        assert len(sent.statements) == 1 + 20 + 1, "the first read, and the misses of both"
         assert set(rows(2)) == set(ROWS)
         assert course("python-1")["title"] == "Python 1"
 
@@ -335,9 +335,13 @@ def test_an_index_changes_the_plan(valkey: BaseCache) -> None:
         assert "Seq Scan" in nodes()
         with index_on_the_day():
             assert "joined_on" in nodes()
-            with connection.cursor() as cursor:
-                cursor.execute("EXPLAIN SELECT avg(grade) FROM academy_enrollment")
-                assert "Seq Scan" in str(cursor.fetchall())
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE INDEX grades ON academy_enrollment (grade)")
+            cursor.execute("EXPLAIN SELECT avg(grade) FROM academy_enrollment")
+            plan = str(cursor.fetchall())
+            cursor.execute("DROP INDEX grades")
+        assert "Scan" in plan
+        assert "Cond" not in plan, "all rows are read, whichever way"
 
 
 # What the difference buys

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -42,20 +41,20 @@ from tests.recording import versions
 from tests.recording.chart import Measurement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from django.core.cache.backends.base import BaseCache
 
     from tests.recording.files import Recorder
 
     Measured = Callable[[str, Callable[[], Measurement]], Measurement]
+    Read = Callable[[int], dict[str, Any]]
+    Write = Callable[[int, str], None]
+    Works = dict[str, Callable[[], object]]
 
 TOGETHER = pytest.mark.django_db(transaction=True)
 ONE = 1  # the course that is renamed
 OLD, NEW = "Databases", "Data stores"
-
-Read = Callable[[int], dict[str, Any]] if TYPE_CHECKING else Any
-Write = Callable[[int, str], None] if TYPE_CHECKING else Any
 
 
 def change(pk: int, title: str) -> None:
@@ -80,7 +79,7 @@ EARLY = (("writer", "COMMIT"), ("reader", None), ("writer", None))
 def race(read: Read, write: Write, *turns: tuple[str, str | None]) -> tuple[list[str], str]:
     """Let one read and one write in turns; return the steps, and what a third gets afterwards."""
     pk = Course.objects.get(slug="databases").pk  # MariaDB does not begin at 1 again
-    works = {"reader": lambda: read(pk), "writer": lambda: write(pk, NEW)}
+    works: Works = {"reader": lambda: read(pk), "writer": lambda: write(pk, NEW)}
     lines = play(works, *turns)
     assert Course.objects.get(pk=pk).title == NEW
     return lines, read(pk)["title"]
@@ -156,17 +155,18 @@ def crash(read: Read, write: Write) -> str:
 
 def crossing(read: Read, write: Write) -> str:
     """Return what is read after two writers, of whom the first reaches the cache last."""
-    works = {"Ama": lambda: write(ONE, "Ama's title"), "Kofi": lambda: write(ONE, NEW)}
+    works: Works = {"Ama": lambda: write(ONE, "Ama's title"), "Kofi": lambda: write(ONE, NEW)}
     read(ONE)
     if write is wrong_rename:  # it says so before the commit: there is no step after it
         play(works, ("Ama", None), ("Kofi", None))
     else:
-        after = {rename: "DELETE", wrong_rename_through: "SET course", change: "SET_MANY"}[write]
+        after: dict[Any, str] = {rename: "DELETE", wrong_rename_through: "SET course", change: "SET_MANY"}[write]
         play(works, ("Ama", after), ("Kofi", None), ("Ama", None))
     assert Course.objects.get(pk=ONE).title == NEW
     return str(read(ONE)["title"])
 
 
+@pytest.mark.wrong("lab/caching/invalidation.py:wrong_through")
 @TOGETHER
 @pytest.mark.databases("postgresql")
 def test_what_each_way_closes(academy: None, valkey: BaseCache, record: Recorder) -> None:
@@ -208,7 +208,11 @@ def test_what_each_way_closes(academy: None, valkey: BaseCache, record: Recorder
 @TOGETHER
 @pytest.mark.databases("postgresql")
 def test_a_second_deletion_closes_it_if_it_comes_after_the_reader(academy: None, valkey: BaseCache) -> None:
-    works = {"reader": lambda: card(ONE), "writer": lambda: rename(ONE, NEW), "again": lambda: cache.delete(card_key(1))}
+    works: Works = {
+        "reader": lambda: card(ONE),
+        "writer": lambda: rename(ONE, NEW),
+        "again": lambda: cache.delete(card_key(1)),
+    }
     start = (("reader", "SET course:1:card"), ("writer", None))
     play(works, *start, ("reader", None), ("again", None))
     assert card(ONE)["title"] == NEW
@@ -228,7 +232,7 @@ def test_a_stamp_does_not_help_a_reader_of_an_old_snapshot(academy: None, valkey
             load_card(2)
             stamped_card(ONE)
 
-    works = {"reader": read, "writer": lambda: change(ONE, NEW)}
+    works: Works = {"reader": read, "writer": lambda: change(ONE, NEW)}
     play(works, ("reader", "GET course:1:stamp"), ("writer", None), ("reader", None))
     assert stamped_card(ONE)["title"] == OLD
 
@@ -280,9 +284,10 @@ def test_who_tells_a_signal(academy: None, record: Recorder) -> None:
 @pytest.mark.databases("postgresql")
 def test_a_transaction_that_is_rolled_back_retires_nothing(academy: None) -> None:
     before = invalidation.stamp("course:1")
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         change(ONE, NEW)
-        _ = 1 / 0
+        transaction.set_rollback(True)
+    assert Course.objects.get(pk=ONE).title == OLD
     assert invalidation.stamp("course:1") == before
     change(ONE, NEW)
     assert invalidation.stamp("course:1") != before
@@ -310,7 +315,7 @@ def test_the_version_of_the_row(valkey: BaseCache, record: Recorder) -> None:
         editor.create_model(Syllabus)
     try:
         row = Syllabus.objects.create(text="old")
-        works = {"reader": lambda: syllabus(row.pk), "writer": lambda: rewrite(row.pk, "new")}
+        works: Works = {"reader": lambda: syllabus(row.pk), "writer": lambda: rewrite(row.pk, "new")}
         lines = play(works, ("reader", "ADD"), ("writer", None), ("reader", None))
         assert syllabus(row.pk) == "<p>new</p>"
         assert cache.get(f"syllabus:{row.pk}:v1") == "<p>old</p>"
@@ -404,7 +409,7 @@ def measure() -> Measurement:
     packages = {"Django": version("django"), "redis-py": version("redis")}
     return Measurement(
         title="Old values left in the cache by a race",
-        description="A deletion before the commit leaves one nearly each time; on commit it is rare; a stamp leaves none.",
+        description="A deletion before the commit leaves many; on commit it is rare; a stamp leaves none.",
         x="way",
         y="writes of a thousand that left an old value",
         versions={**packages, name: release, cache_name: cache_release},
@@ -416,7 +421,7 @@ def measure() -> Measurement:
 @TOGETHER
 @pytest.mark.databases("postgresql")
 def test_how_often_an_old_value_is_left(academy: None, valkey: BaseCache, measured: Measured) -> None:
-    inside, on_commit, through, only_add, stamp = measured("invalidation.json", measure).bars.values()
+    inside, on_commit, _, only_add, stamp = measured("invalidation.json", measure).bars.values()
     assert inside > 500
     assert inside > 5 * on_commit
     assert only_add == stamp == 0

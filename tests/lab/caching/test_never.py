@@ -130,6 +130,11 @@ def test_a_failure_that_is_kept(clock: Callable[[float], None], session: Callabl
     assert wrong_partners(works) == []
     cache.clear()
     session("never_outage_right.pycon", partners=partners, **names)
+    assert partners(fails) == works(), "it was kept, and nobody is asked"
+    cache.clear()
+    assert partners(fails) == []
+    clock(6)
+    assert partners(works) == works(), "five minutes did not have to pass"
 
 
 def hits(weights: list[float], requests: int, room: int) -> float:

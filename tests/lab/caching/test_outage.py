@@ -19,7 +19,14 @@ from django.core.cache import cache, caches
 from django.core.cache.backends.redis import RedisCache
 from django.test import Client, RequestFactory
 from redis import Redis
-from redis.exceptions import AuthenticationError, ConnectionError, ResponseError, TimeoutError  # noqa: A004
+from redis.exceptions import (  # noqa: A004
+    AuthenticationError,
+    ConnectionError,
+    MaxConnectionsError,
+    OutOfMemoryError,
+    ResponseError,
+    TimeoutError,
+)
 from rest_framework.request import Request
 from rest_framework.throttling import AnonRateThrottle
 from rest_framework.views import APIView
@@ -210,7 +217,12 @@ def test_without_a_word_of_yours_an_answer_is_waited_for_five_seconds(stock: Non
     assert connection.socket_timeout == connection.socket_connect_timeout == 5
     assert connection.retry.get_retries() == 0, "Django's pool never retries"
     assert Redis().connection_pool.make_connection().retry.get_retries() == 10  # type: ignore[attr-defined]
-    assert issubclass(AuthenticationError, ConnectionError), "a wrong password is an outage to this class"
+
+
+def test_which_errors_say_away() -> None:
+    assert issubclass(AuthenticationError, outage.DOWN), "a wrong password is an outage to this class"
+    assert issubclass(MaxConnectionsError, outage.DOWN), "so is a pool with no connection left"
+    assert not issubclass(OutOfMemoryError, outage.DOWN), "a full server is none"
 
 
 @pytest.mark.wrong("lab/caching/outage.py:wrong_cache")
@@ -476,7 +488,7 @@ def measure_waits(server: Server, patience: float) -> dict[str, list[tuple[float
         return round(1000 * seconds(lambda: [one.get(f"course:{n}") for n in range(reads)]), 4)
 
     page(short, 10)
-    lines = {"it answers": [(float(n), median(page(short, n) for _ in range(5))) for n in READS]}
+    lines = {"it answers": [(n, median(page(short, n) for _ in range(5))) for n in READS]}
     with server.hanging():
         lines[f"{patience:g} s, errors caught"] = [(n, page(caught, n)) for n in READS]
         lines[f"{SHORT:g} s, errors caught"] = [(n, page(short, n)) for n in READS]

@@ -18,11 +18,12 @@ from django.utils import timezone
 from django.utils.cache import get_cache_key
 from django.utils.translation import get_language, override
 from django.views.decorators.cache import cache_page
+from django.views.decorators.csrf import csrf_protect
 from redis import Redis
 
 from lab.academy.enrolling import enroll
 from lab.academy.models import Course, Enrollment, Learner, User
-from lab.caching.page_caching import cached_without_query, forget_titles, show_titles
+from lab.caching.page_caching import forget_titles
 from lab.caching.redis import on_server
 from scripts.services import Unavailable, running
 from tests.lab.marks import recorded_on_5_2
@@ -280,6 +281,18 @@ def test_a_cookie_beside_vary_is_not_kept(academy: None) -> None:
         assert get_cache_key(request) is None
 
 
+@pytest.mark.django_db
+def test_a_form_that_is_protected_below_is_not_kept(academy: None) -> None:
+    @cache_page(60)
+    @csrf_protect
+    def view(request: HttpRequest) -> HttpResponse:
+        return render(request, "caching/form.html")
+
+    request = RequestFactory().get("/")
+    assert "csrftoken" in view(request).cookies
+    assert get_cache_key(request) is None
+
+
 def show_form(request: HttpRequest) -> HttpResponse:
     """Show a page with the messages of whoever asks."""
     return render(request, "caching/form.html")
@@ -334,7 +347,6 @@ def test_addresses_that_are_made_up(academy: None, server: Redis) -> None:
     assert server.keys() == []
     Client().get("/plain/")
     assert asks("GET", "/plain/", {}) == 0
-    assert cached_without_query(show_titles).login_required is False  # type: ignore[attr-defined]
 
 
 @pytest.mark.django_db

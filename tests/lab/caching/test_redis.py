@@ -14,6 +14,10 @@ import pytest
 from django.core.cache import cache, caches
 from django.core.cache.backends.redis import RedisCache, RedisSerializer
 from django.core.serializers.json import DjangoJSONEncoder
+from django.http import HttpResponse
+from django.template import engines
+from django.test import RequestFactory
+from django.views.decorators.cache import cache_page
 from redis import Redis
 from redis.exceptions import MaxConnectionsError
 
@@ -145,6 +149,14 @@ def test_a_pickle_is_not_loaded_by_the_json_serializer(server: Redis, settings: 
     assert DjangoJSONEncoder().encode(datetime.date(2026, 1, 5)) == '"2026-01-05"', "it comes back as text"
 
 
+def test_which_of_djangos_own_entries_are_json(server: Redis, settings: Settings, url: str) -> None:
+    settings.CACHES = {"default": on_server(url, serializer=JSONSerializer)}
+    template = engines["django"].from_string("{% load cache %}{% cache 60 name %}{{ name }}{% endcache %}")
+    assert [template.render({"name": name}) for name in ("<b>", "other")] == ["&lt;b&gt;"] * 2
+    with pytest.raises(TypeError, match="HttpResponse is not JSON"):
+        cache_page(60)(lambda request: HttpResponse())(RequestFactory().get("/"))
+
+
 def test_compression_is_for_what_is_long() -> None:
     one = CompressedJSON()
     for value in (7, "short", ["Databases"] * 1000, None, True, {"z": 1}):
@@ -183,7 +195,7 @@ def test_the_sizes(academy: None, record: Recorder) -> None:
         for number in range(90)
     )
     rows = {name: len(serializer.dumps(value)) for name, (value, serializer) in catalogs().items()}
-    head = "| A hundred courses | Bytes, to the next hundred |\n| --- | ---: |\n"
+    head = "| A hundred courses | Bytes, to the nearest hundred |\n| --- | ---: |\n"
     record("redis_sizes.md", head + "\n".join(f"| {name} | {round(size, -2):,} |" for name, size in rows.items()))
     models, dicts, text, compressed, ids = rows.values()
     assert models > 3 * dicts

@@ -234,10 +234,10 @@ ORPHANS: dict[str, Callable[[], Any]] = {
     "a table for each kind": lambda: RoomFault._default_manager.create(text="broken", subject_id=999),
 }
 KINDS = {
-    "generic": "nothing to change",
+    "generic": "nothing",
     "a column for each kind": "a column, a new `CHECK`",
-    "a shared parent": "a table",
-    "a table for each kind": "two tables, each list",
+    "a shared parent": "its key from `Asset`",
+    "a table for each kind": "a table, a part in each list",
 }
 
 
@@ -245,7 +245,7 @@ KINDS = {
 def test_the_designs_side_by_side(things: dict[str, Any], database: str, record: Recorder) -> None:
     fill()
     lines = [
-        "| Design | A fault of room 999 | Queries for 20 faults with names | A third kind needs |",
+        "| Design | A fault of room 999 | Queries for 20 faults with names | A third kind needs, beside its table |",
         "| --- | --- | ---: | --- |",
     ]
     names, counts = [], {}

@@ -253,5 +253,5 @@ def test_the_academy_has_these_tables() -> None:
     assert Tag._meta.get_field("name").unique
     assert Course.tags.through._meta.unique_together == (("course", "tag"),)
     unique = [rule for rule in Enrollment._meta.constraints if isinstance(rule, models.UniqueConstraint)]
-    assert [rule.fields for rule in unique] == [("learner", "course")]
+    assert [(rule.name, rule.fields) for rule in unique] == [("enrolled_once", ("learner", "course"))]
     assert Course._meta.get_field("teacher").related_model is User

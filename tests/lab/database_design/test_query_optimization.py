@@ -233,7 +233,8 @@ def test_exists_repeats_nothing(db: None, record: Recorder) -> None:
     many(20_000)
     assert set(wrong_with_best()) == set(with_best())
     record("query_optimization_distinct.plan", shape(wrong_with_best().order_by()))
-    record("query_optimization_exists.plan", shape(with_best().order_by()))
+    # Django 6.1 writes the alias as "U0".
+    record("query_optimization_exists.plan", shape(with_best().order_by()).replace('"U0"', "u0"))
     every = Enrollment.objects.filter(grade=100)
     lines = ["| Question | Rows read |", "| --- | ---: |"]
     for shown, ask in (("`count() > 0`", every.count), ("`exists()`", every.exists)):

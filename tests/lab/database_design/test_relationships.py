@@ -456,6 +456,8 @@ def test_two_moves_make_a_cycle(topics: dict[str, Any], *, locks: bool) -> None:
         kofi.do(transaction.set_autocommit, False)
         ama.do(step, data, networks)
         second = kofi.start(step, networks, data)
+        assert kofi.waiting or not locks
+        assert kofi.waiting or not locks
         ama.do(transaction.commit)
         kofi.settle()
         with suppress(ValidationError):
