@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,7 +17,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from lab.academy.enrolling import enroll
+from lab.academy.enrolling import CannotEnroll, enroll
 from lab.academy.models import Course, Enrollment, Learner
 from lab.asynchronous.async_views import upstream
 from lab.asynchronous.upstream import aask, ask
@@ -24,6 +25,7 @@ from lab.asynchronous.upstream import aask, ask
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
+logger = logging.getLogger(__name__)
 tasks: set[asyncio.Task[None]] = set()
 
 
@@ -82,7 +84,10 @@ async def join(request: HttpRequest, learner: int, slug: str) -> JsonResponse:
     """Give a learner a seat, and say where to ask for the letter."""
     who = await aget_object_or_404(Learner, pk=learner)
     where = await aget_object_or_404(Course, slug=slug)
-    letter = await sync_to_async(enroll_and_promise)(who, where)
+    try:
+        letter = await sync_to_async(enroll_and_promise)(who, where)
+    except CannotEnroll as error:
+        return JsonResponse({"error": str(error)}, status=409)
     return JsonResponse(
         {"seat": letter.seat.pk, "letter": f"/letters/{letter.pk}/"}, status=201
     )
@@ -111,7 +116,8 @@ def send_next() -> bool:
     letter.attempts += 1
     try:
         ask(upstream("0", f"letter-{letter.pk}"), timeout=5)
-    except OSError:
+    except Exception:  # whatever it is, the next letter must not wait for this one
+        logger.exception("letter %s was not sent", letter.pk)
         letter.not_before = now + timedelta(minutes=2**letter.attempts)
     else:
         letter.sent_at = now

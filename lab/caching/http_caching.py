@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from django.contrib.auth.decorators import login_not_required
 from django.db.models import Count, Max
@@ -14,6 +14,11 @@ from django.views.decorators.http import condition
 from django.views.decorators.vary import vary_on_headers
 
 from lab.academy.models import Certificate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    View = Callable[[HttpRequest], HttpResponse]
 
 
 # --8<-- [start:decorators]
@@ -95,20 +100,21 @@ def wrong_names(request: HttpRequest) -> HttpResponse:
 # --8<-- [start:vary]
 def device(request: HttpRequest) -> str:
     """Return the one of two kinds of devices that asks."""
-    return "phone" if "Mobile" in request.headers["User-Agent"] else "desktop"
+    agent = request.META.get("HTTP_USER_AGENT", "")
+    return "Mobile" if "Mobile" in agent else "Desktop"
 
 
 @cache_page(60)
 @vary_on_headers("User-Agent")
 def menu(request: HttpRequest) -> HttpResponse:
     """Show a menu that fits the device."""
-    return HttpResponse(f"The menu for a {device(request)}")
+    return HttpResponse(f"Menu: {device(request)}")
 
 
-def by_device(get_response: Any) -> Any:
+def by_device(get_response: View) -> View:
     """Middleware that leaves of the header what the answer depends on."""
 
-    def ask(request: HttpRequest) -> Any:
+    def ask(request: HttpRequest) -> HttpResponse:
         request.META["HTTP_USER_AGENT"] = device(request)
         return get_response(request)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+from functools import partial
 from hashlib import sha256
-from time import time_ns
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from django.core.cache import cache
 from django.db import transaction
@@ -75,15 +76,21 @@ def wrong_in_course(course: int, name: str) -> str:
 
 
 # --8<-- [start:space]
+def new_version() -> str:
+    """Return a version that was never there."""
+    return uuid4().hex
+
+
 def in_course(course: int, name: str) -> str:
     """Return a key that ends with the next version of the course."""
-    version = cache.get_or_set(f"course:{course}:version", time_ns, timeout=None)
+    stored = f"course:{course}:version"
+    version = cache.get_or_set(stored, new_version, timeout=None)
     return f"course:{course}:v{version}:{name}"
 
 
 def forget_course(course: int) -> None:
     """End every entry of the course, however many there are."""
-    cache.set(f"course:{course}:version", time_ns(), timeout=None)
+    cache.set(f"course:{course}:version", new_version(), timeout=None)
 
 
 # --8<-- [end:space]
@@ -128,13 +135,15 @@ def seats_of(slug: str) -> int | None:
 
 
 # --8<-- [start:appears]
-def forget_that_there_is_none(sender: type[Course], instance: Course, **_: Any) -> None:
-    """Delete the entry when the course is there for everybody to read."""
-    name = key("seats", slug=instance.slug)
-    transaction.on_commit(lambda: cache.delete(name))
+@transaction.atomic
+def create_course(**values: Any) -> Course:
+    """Create a course, and delete what says that there is none."""
+    course = Course.objects.create(**values)
+    names = [key("seats", slug=course.slug), "courses:slugs"]
+    transaction.on_commit(partial(cache.delete_many, names))
+    return course
 
 
-# In the ready() of an app: post_save.connect(forget_that_there_is_none, sender=Course)
 # --8<-- [end:appears]
 
 

@@ -119,8 +119,10 @@ def link(user: int) -> str:
 
 
 def user_of(token: str) -> Any:
-    """Return who may sign in with a secret."""
-    return cache.get(f"link:{sha256(token.encode()).hexdigest()}")
+    """Return who may sign in with a secret. It opens once."""
+    name = f"link:{sha256(token.encode()).hexdigest()}"
+    user = cache.get(name)
+    return user if cache.delete(name) else None
 
 
 # --8<-- [end:link]

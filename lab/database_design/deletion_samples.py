@@ -149,7 +149,6 @@ class FormerMember(models.Model):
 def archive(member: Member) -> None:
     """Move a member, with the loans, out of the tables in use."""
     member = Member.everybody.select_for_update().get(pk=member.pk)
-    member = Member.everybody.select_for_update().get(pk=member.pk)
     FormerMember._default_manager.create(
         number=member.pk,
         kept={

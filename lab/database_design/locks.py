@@ -115,14 +115,14 @@ def alone(name: str) -> Iterator[bool]:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             key = zlib.crc32(name.encode())  # the same in every process
-            with transaction.atomic():  # whose end releases the lock
+            with transaction.atomic(durable=True):  # whose end releases the lock
                 cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [key])
                 yield bool(cursor.fetchone()[0])
             return
         cursor.execute("SELECT GET_LOCK(%s, 0)", [name])  # seconds to wait
         got = bool(cursor.fetchone()[0])
         try:
-            with transaction.atomic():
+            with transaction.atomic(durable=True):
                 yield got
         finally:
             cursor.execute("SELECT RELEASE_LOCK(%s)", [name])  # after the commit

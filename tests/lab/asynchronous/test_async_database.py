@@ -9,6 +9,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPConnection
 from importlib.metadata import version
@@ -27,7 +28,6 @@ from lab.academy.models import Learner
 from lab.asynchronous import async_database
 from lab.asynchronous.async_database import amove, backend, move
 from lab.asynchronous.async_database_samples import wrong_atomic, wrong_move
-from lab.asynchronous.upstream import ask as fetch
 from scripts.services import running
 from scripts.services import url as server_url
 from tests.lab.asynchronous.asgi import ask
@@ -35,7 +35,7 @@ from tests.lab.serving import GUNICORN, UVICORN, serve
 from tests.recording.chart import Measurement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.recording.files import Recorder
 
@@ -82,14 +82,6 @@ def names() -> dict[str, Any]:
 # Queries of one request
 
 
-@pytest.fixture
-def native() -> Iterator[None]:
-    """Forget psycopg's pool after the test: it belongs to the event loop that opened it."""
-    async_database.pool.cache_clear()
-    yield
-    async_database.pool.cache_clear()
-
-
 def sleeping() -> int:
     """Return how many slow queries the server runs at this moment."""
     with connection.cursor() as cursor:
@@ -100,52 +92,57 @@ def sleeping() -> int:
         return int(cursor.fetchone()[0])
 
 
-def together(url: str, *paths: str) -> tuple[int, float]:
+def together(*paths: str) -> tuple[int, float]:
     """Send requests at once; return how many of their queries ran at the same moment, and the seconds."""
+
+    async def requests() -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(ask(f"/{path}/")) for path in paths]
+            assert all(task.result() == b"{}" for task in tasks)
+        finally:
+            if async_database.pool.cache_info().currsize:
+                await async_database.pool().close()
+
     most, start = 0, time.perf_counter()
-    with ThreadPoolExecutor(len(paths)) as threads:
-        asked = [threads.submit(fetch, f"{url}/{path}/") for path in paths]
-        while not all(one.done() for one in asked):
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(asyncio.run, requests())
+        while not asked.done():
             most = max(most, sleeping())
-        for one in asked:
-            one.result()
+        asked.result()
     return most, time.perf_counter() - start
 
 
 @TOGETHER
 def test_the_record_of_queries_that_overlap(record: Recorder) -> None:
     ways = {
-        "one request, one after the other": ["one-by-one"],
-        "one request, in a `TaskGroup`": ["in-a-group"],
-        "three requests": ["one"] * 3,
-        "one request, psycopg's async connections": ["natively"],
+        "one request, one after the other": (["one-by-one"], 1),
+        "one request, in a `TaskGroup`": (["in-a-group"], 1),
+        "three requests": (["one"] * 3, 3),
+        "one request, psycopg's async connections": (["natively"], 3),
     }
     lines = ["| Three queries of 0.3 s | at the same moment | takes at least |", "| --- | ---: | ---: |"]
-    with serve(*UVICORN, urls=ROUTES) as url:
-        together(url, "one")
-        for name, paths in ways.items():
-            most, seconds = together(url, *paths)
-            least = round(0.9 / most, 1)
-            lines.append(f"| {name} | {most} | {least} s |")
-            assert seconds > least
+    for name, (paths, expected) in ways.items():
+        for _ in range(5):  # on a busy machine queries that may overlap can miss each other
+            async_database.pool.cache_clear()  # it belongs to the event loop that opened it
+            most, seconds = together(*paths)
+            if most >= expected:
+                break
+        least = round(0.9 / most, 1)
+        lines.append(f"| {name} | {most} | {least} s |")
+        assert seconds > least
+    async_database.pool.cache_clear()
     record("async_database_overlap.md", "\n".join(lines))
 
 
-@TOGETHER
-def test_the_views_in_this_process(native: None) -> None:
-    async def all_of_them() -> list[bytes]:
-        try:
-            return [await ask(f"/{path}/") for path in ("one-by-one", "in-a-group", "one", "natively")]
-        finally:
-            await async_database.pool().close()
-
-    assert asyncio.run(all_of_them()) == [b"{}"] * 4
-    assert json.loads(asyncio.run(ask("/async/which/"))).keys() == {"backend"}
-    assert json.loads(asyncio.run(ask("/sync/which/"))).keys() == {"backend"}
-    assert backend() == connection.connection.info.backend_pid
-
-
 # Connections
+
+
+@TOGETHER
+def test_the_views_say_which_connection_they_have() -> None:
+    for view in ("sync", "async"):
+        assert json.loads(asyncio.run(ask(f"/{view}/which/"))).keys() == {"backend"}
+    assert backend() == connection.connection.info.backend_pid
 
 
 def database_url(query: str = "") -> str:
@@ -157,13 +154,14 @@ def database_url(query: str = "") -> str:
 KEPT = {"DATABASE_URL": "conn_max_age=60"}
 CLOSED = {"DATABASE_URL": "conn_max_age=0"}
 POOL = {"SERVED_POOL": "4"}
+LOST = "Uvicorn, `CONN_MAX_AGE=60`"
 THREADS = (*GUNICORN, "--worker-class", "gthread", "--threads", "1")
 WAYS: dict[str, tuple[tuple[str, ...], str, dict[str, str]]] = {
     "gunicorn, `CONN_MAX_AGE=0`": (THREADS, "sync", CLOSED),
     "gunicorn, `CONN_MAX_AGE=60`": (THREADS, "sync", KEPT),
     "gunicorn, pool of 4": (THREADS, "sync", POOL),
     "Uvicorn, `CONN_MAX_AGE=0`": (UVICORN, "async", CLOSED),
-    "Uvicorn, `CONN_MAX_AGE=60`": (UVICORN, "async", KEPT),
+    LOST: (UVICORN, "async", KEPT),
     "Uvicorn, pool of 4": (UVICORN, "async", POOL),
 }
 
@@ -175,29 +173,59 @@ def served(way: str) -> Any:
     return serve(*command, urls=ROUTES, **variables)
 
 
-def used(way: str, requests: int) -> tuple[int, int]:
-    """Return how many connections so many requests used, one after the other, and how many are open then."""
-    _, view, _ = WAYS[way]
-    with served(way) as url, closing(HTTPConnection(urlsplit(url).netloc)) as client:
-        seen = set()
+@dataclass(frozen=True)
+class Asked:
+    """What came of asking a server many times: the median time in milliseconds, and the connections."""
+
+    median: float
+    used: int
+    left: int
+
+
+@cache
+def measure(requests: int) -> dict[str, Asked]:
+    """Ask each way so many times for one small query; the ways take turns."""
+    times: dict[str, list[float]] = {way: [] for way in WAYS}
+    seen: dict[str, set[int]] = {way: set() for way in WAYS}
+    with ExitStack() as using:
+        clients = {
+            way: using.enter_context(closing(HTTPConnection(urlsplit(using.enter_context(served(way))).netloc)))
+            for way in WAYS
+        }
         for _ in range(requests):
-            client.request("GET", f"/{view}/which/")
-            seen.add(json.loads(client.getresponse().read())["backend"])
-        time.sleep(0.5)  # a closed connection's process ends
+            for way, (_, view, _) in WAYS.items():
+                start = time.perf_counter()
+                clients[way].request("GET", f"/{view}/which/")
+                answer = clients[way].getresponse()
+                text = answer.read()
+                times[way].append(1000 * (time.perf_counter() - start))
+                assert answer.status == 200
+                seen[way].add(json.loads(text)["backend"])
+        return {
+            way: Asked(median(times[way][requests // 11 :]), len(seen[way]), left(seen[way], closed=given == CLOSED))
+            for way, (_, _, given) in WAYS.items()
+        }
+
+
+def left(backends: set[int], *, closed: bool) -> int:
+    """Return how many of these connections are open; if all are closed, when the server has noticed."""
+    for _ in range(100):
         with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%s)", [list(seen)])
-            return len(seen), int(cursor.fetchone()[0])
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%s)", [list(backends)])
+            found = int(cursor.fetchone()[0])
+        if not (closed and found):
+            break
+        time.sleep(0.05)
+    return found
 
 
 @TOGETHER
 def test_the_record_of_connections(record: Recorder) -> None:
     lines = ["| 40 requests, one after the other | connections they used | open afterwards |", "| --- | ---: | ---: |"]
-    found = {way: used(way, 40) for way in WAYS}
-    lost = found["Uvicorn, `CONN_MAX_AGE=60`"][1]
-    assert 1 <= lost < 40
-    for way, (many, left) in found.items():
-        shown = "some" if way == "Uvicorn, `CONN_MAX_AGE=60`" else str(left)
-        lines.append(f"| {way} | {many} | {shown} |")
+    found = measure(40)
+    assert 1 <= found[LOST].left < 40
+    for way, asked in found.items():
+        lines.append(f"| {way} | {asked.used} | {'some' if way == LOST else asked.left} |")
     record("async_database_connections.md", "\n".join(lines))
 
 
@@ -214,6 +242,7 @@ def test_an_exhausted_pool(session: Callable[..., None]) -> None:
 
     def three_threads(pool: dict[str, Any]) -> list[DatabaseWrapper]:
         made.extend(wrapper(1, pool) for _ in range(3))
+        made[0].pool.open(wait=True)  # the time to connect does not count
         return made
 
     session("async_database_pool.pycon", three_threads=three_threads)
@@ -231,11 +260,20 @@ def test_a_pool_and_lasting_connections_exclude_each_other() -> None:
 def test_a_server_without_room(record: Recorder) -> None:
     with running("postgresql") as url, ExitStack() as using:
         with psycopg.connect(url, autocommit=True) as owner:
-            owner.execute("CREATE ROLE academy LOGIN PASSWORD 'academy'")
+            owner.execute("CREATE ROLE academy LOGIN PASSWORD 'academy' IN ROLE pg_monitor")
             limit = owner.execute("SHOW max_connections").fetchone()
         parts = urlsplit(url)
         mine = f"postgres://academy:academy@{parts.hostname}:{parts.port}{parts.path}"
-        for _ in range(97):
+        first = using.enter_context(closing(psycopg.connect(mine, autocommit=True)))
+        for _ in range(200):  # until the server has let go of the owner's connection and of those before it
+            others = first.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE backend_type = 'client backend' AND pid != pg_backend_pid()"
+            ).fetchone()
+            if others == (0,):
+                break
+            time.sleep(0.05)
+        for _ in range(96):
             using.enter_context(closing(psycopg.connect(mine)))
         with pytest.raises(psycopg.OperationalError) as refused:
             psycopg.connect(mine)
@@ -272,28 +310,6 @@ def test_a_forked_pool_shares_its_connection() -> None:
 # Measured
 
 
-@cache
-def measure(requests: int, *ways: str) -> dict[str, float]:
-    """Return the median time of a request with one small query, for each way; they take turns."""
-    times: dict[str, list[float]] = {way: [] for way in ways}
-    with ExitStack() as using:
-        clients = {
-            way: using.enter_context(closing(HTTPConnection(urlsplit(using.enter_context(served(way))).netloc)))
-            for way in ways
-        }
-        for turn in range(requests // 10 + requests):
-            for way, seen in times.items():
-                start = time.perf_counter()
-                clients[way].request("GET", f"/{WAYS[way][1]}/which/")
-                answer = clients[way].getresponse()
-                answer.read()
-                taken = 1000 * (time.perf_counter() - start)
-                assert answer.status == 200
-                if turn >= requests // 10:
-                    seen.append(taken)
-    return {way.replace("`", ""): round(median(seen), 2) for way, seen in times.items()}
-
-
 @pytest.mark.measures("async_database")
 @TOGETHER
 def test_what_a_connection_costs(measured: Callable[[str, Callable[[], Measurement]], Measurement]) -> None:
@@ -305,12 +321,13 @@ def test_what_a_connection_costs(measured: Callable[[str, Callable[[], Measureme
             x="server and setting",
             y="median of 300 requests (ms)",
             versions={name: version(name.lower()) for name in ("Django", "gunicorn", "Uvicorn", "psycopg")},
-            bars=measure(300, *WAYS),
+            bars={way.replace("`", ""): round(asked.median, 2) for way, asked in measure(330).items()},
         ),
     )
-    for bars in (recorded.bars, measure(20, *list(WAYS)[:2], *list(WAYS)[3:6:2])):
-        assert bars["gunicorn, CONN_MAX_AGE=60"] < bars["gunicorn, CONN_MAX_AGE=0"]
-        assert bars["Uvicorn, pool of 4"] < bars["Uvicorn, CONN_MAX_AGE=0"]
     bars = recorded.bars
-    assert bars["gunicorn, pool of 4"] < bars["gunicorn, CONN_MAX_AGE=0"]
-    assert abs(bars["Uvicorn, CONN_MAX_AGE=60"] / bars["Uvicorn, CONN_MAX_AGE=0"] - 1) < 0.3, "no gain"
+    for server in ("gunicorn", "Uvicorn"):
+        assert bars[f"{server}, pool of 4"] < bars[f"{server}, CONN_MAX_AGE=0"] / 2, (
+            "the larger part of a small request"
+        )
+    assert bars["gunicorn, CONN_MAX_AGE=60"] < bars["gunicorn, CONN_MAX_AGE=0"] / 2
+    assert 1 / 1.3 < bars["Uvicorn, CONN_MAX_AGE=60"] / bars["Uvicorn, CONN_MAX_AGE=0"] < 1.3, "no gain"

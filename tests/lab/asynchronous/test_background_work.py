@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from http.client import HTTPConnection
+from http.client import BadStatusLine, HTTPConnection
 from importlib.metadata import version
 from statistics import median
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
@@ -20,7 +22,7 @@ from django.test import Client
 from lab.academy.models import Course, Enrollment, Learner
 from lab.academy.seed import seed
 from lab.asynchronous import background_work
-from lab.asynchronous.background_work import Letter, send_next, wrong_send_next
+from lab.asynchronous.background_work import Letter, enroll_and_promise, send_next, write_letter, wrong_send_next
 from lab.asynchronous.upstream import Upstream, running
 from tests.lab.marks import recorded_on_5_2
 from tests.lab.serving import UVICORN, serve
@@ -91,9 +93,14 @@ def test_a_task_ends_with_its_process(letters: None, mail: Upstream) -> None:
 @pytest.mark.wrong("lab/asynchronous/background_work.py:wrong_join")
 @pytest.mark.urls(URLS)
 @TOGETHER
-def test_the_test_client_ends_before_the_task(letters: None, mail: Upstream) -> None:
-    """Under WSGI the loop ends with the request: the letter is cancelled before anything was printed."""
+def test_under_wsgi_the_task_ends_with_the_request(
+    letters: None, mail: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Mock()
+    monkeypatch.setattr(background_work, "tasks", kept)
     assert Client().post(f"/wrong/1/{free_course()}/").status_code == 201
+    (task,) = kept.add.call_args.args
+    assert task.cancelled()
     assert "send" not in mail.seen
 
 
@@ -114,15 +121,46 @@ def test_a_row_outlives_the_process(letters: None, mail: Upstream, record: Recor
     record("background_work_join.http", f"{answer.text.rstrip()}\n\n{asked.text}")
 
 
+@TOGETHER
+@pytest.mark.urls(URLS)
+def test_the_answer_names_a_place_to_ask(letters: None, mail: Upstream) -> None:
+    ama = Learner.objects.order_by("pk")[0]
+    course = Course.objects.filter(published=True).exclude(learners=ama)[0]
+    client = Client()
+    place = client.post(f"/join/{ama.pk}/{course.slug}/").json()["letter"]
+    assert client.get(place).json() == {"attempts": 0, "sent": False}
+    assert send_next()
+    assert client.get(place).json() == {"attempts": 1, "sent": True}
+
+
+def test_a_letter_is_printed_then_sent(mail: Upstream) -> None:
+    mail.release("print")
+    asyncio.run(write_letter())
+    assert mail.done == ["print", "send"]
+
+
 @SERVERS
 @TOGETHER
 @pytest.mark.urls(URLS)
 def test_no_seat_and_no_letter(letters: None, mail: Upstream) -> None:
     Course.objects.update(seats=1)
-    client = Client(raise_request_exception=False)
-    full = Course.objects.filter(published=True, enrollments__isnull=False).exclude(learners=1).distinct()[0]
-    assert client.post(f"/join/1/{full.slug}/").status_code == 500
+    ama = Learner.objects.order_by("pk")[0]
+    full = Course.objects.filter(published=True, enrollments__isnull=False).exclude(learners=ama).distinct()[0]
+    answer = Client().post(f"/join/{ama.pk}/{full.slug}/")
+    assert (answer.status_code, answer.json()) == (409, {"error": "the course is full"})
     assert not Letter.objects.exists()
+
+
+@SERVERS
+@TOGETHER
+def test_no_letter_and_no_seat(letters: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    ama = Learner.objects.order_by("pk")[0]
+    course = Course.objects.filter(published=True).exclude(learners=ama)[0]
+    before = Enrollment.objects.count()
+    monkeypatch.setattr(Letter, "save", Mock(side_effect=OperationalError("the disk is full")))
+    with pytest.raises(OperationalError, match="the disk is full"):
+        enroll_and_promise(ama, course)
+    assert Enrollment.objects.count() == before
 
 
 def promise(number: int) -> list[Letter]:
@@ -164,6 +202,19 @@ def test_one_bad_letter_stops_all_behind_it(letters: None, monkeypatch: pytest.M
     while wrong_send_next():
         pass
     assert len(asked) == 3
+
+
+@TOGETHER
+@pytest.mark.parametrize("error", [TimeoutError(), BadStatusLine("?"), ValueError("no digits in the number")])
+def test_whatever_is_wrong_with_a_letter_the_next_is_sent(
+    letters: None, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    promise(2)
+    monkeypatch.setenv("UPSTREAM_URL", "http://mail.example")
+    monkeypatch.setattr(background_work, "ask", Mock(side_effect=[error, "sent"]))
+    while send_next():
+        pass
+    assert [letter.sent_at is not None for letter in Letter.objects.order_by("pk")] == [False, True]
 
 
 @SERVERS
@@ -348,3 +399,5 @@ def test_what_a_client_waits_for(
 ) -> None:
     first, stored = measured("background_work.json", measure).bars.values()
     assert first > 100 > 3 * stored
+    first, stored = measure(repeats=3).bars.values()
+    assert first > 100 > stored

@@ -202,8 +202,8 @@ def test_ruff_does_not_look_into_functions(tmp_path: Path) -> None:
 def test_the_watch_names_the_line(caplog: pytest.LogCaptureFixture, record: Recorder) -> None:
     asyncio.run(ask("/pause/?ms=500", watched(ASGIHandler())))
     lines = [entry.getMessage() for entry in caplog.records if entry.name == "lab.loop"]
-    assert "in pause" in lines[0]
-    record("event_loop_watch.txt", lines[0].replace(f"{ROOT}/", ""))
+    line = next(line for line in lines if "in pause" in line)  # a busy machine may be slow before it, too
+    record("event_loop_watch.txt", line.replace(f"{ROOT}/", ""))
 
 
 def test_the_watch_ends_with_its_loop() -> None:

@@ -192,9 +192,10 @@ def test_variants(monkeypatch: pytest.MonkeyPatch, record: Recorder) -> None:
         made.clear()
         for agent in AGENTS * 2:
             answer = view(FACTORY.get("/", headers={"User-Agent": agent}))
-            assert answer.content.decode().endswith("phone" if "Mobile" in agent else "desktop")
+            assert answer.content.decode() == f"Menu: {'Mobile' if 'Mobile' in agent else 'Desktop'}"
         rows.append((name, len(AGENTS), 2 * len(AGENTS), len(made)))
     assert [row[-1] for row in rows] == [len(AGENTS), 2]
+    assert by_device(menu)(FACTORY.get("/")).content == b"Menu: Desktop", "a client may send no User-Agent"
     head = "| The answer says | Browsers | Requests | Answers made |\n| --- | ---: | ---: | ---: |\n"
     record("http_caching_vary.md", head + "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows))
 
@@ -217,7 +218,7 @@ ANSWERS: dict[str, dict[str, str]] = {
     "`max-age=60`, `Vary: X-Language`; en, fr, en": {"Cache-Control": "max-age=60", "Vary": "X-Language"},
 }
 SWR = {"Cache-Control": "max-age=60, stale-while-revalidate=300", **TAG}
-SIE = {"Cache-Control": "max-age=60, stale-if-error=300", **OLD, **TAG}
+IF_ERROR = {"Cache-Control": "max-age=60, stale-if-error=300", **OLD, **TAG}
 IMMUTABLE = {"Cache-Control": "max-age=60, immutable", **TAG}
 
 
@@ -313,7 +314,7 @@ def experiment() -> dict[str, tuple[list[str], list[int]]]:
             time.sleep(0.05)
         seen["stale-while-revalidate"][0].extend([first, second, third])
 
-        path = begin("stale-if-error", SIE)
+        path = begin("stale-if-error", IF_ERROR)
         first = fetch(page, path)
         origin.fails = True
         seen["stale-if-error"][0].extend([first, fetch(page, path)])
@@ -322,9 +323,10 @@ def experiment() -> dict[str, tuple[list[str], list[int]]]:
             path = begin(name, headers)
             page.goto(origin.url + path)
             page.reload()
-        path = begin("a script of a page", SWR)
-        page.goto(f"{origin.url}/page{path}")
-        page.reload()
+        for name, headers in (("an immutable script of a page", IMMUTABLE), ("a script of a page", SWR)):
+            path = begin(name, headers)
+            page.goto(f"{origin.url}/page{path}")
+            page.reload()
     return seen
 
 
@@ -342,14 +344,14 @@ def test_what_a_browser_keeps(record: Recorder) -> None:
     rows = [f"| {name} | {len(seen[name][1])} | {told(seen[name][1])} |" for name in ANSWERS]
     head = "| The answer says | Requests | The server answered |\n| --- | ---: | --- |\n"
     record("http_caching_browser.md", head + "\n".join(rows))
-    swr, sie = seen["stale-while-revalidate"], seen["stale-if-error"]
-    assert swr == (["200 1", "200 1", "200 2"], [200, 200])
-    assert sie == (["200 1", "503 1"], [200, 503])
+    renewed, failed = seen["stale-while-revalidate"], seen["stale-if-error"]
+    assert renewed == (["200 1", "200 1", "200 2"], [200, 200])
+    assert failed == (["200 1", "503 1"], [200, 503])
     assert seen["immutable"][1] == seen["not immutable"][1] == [200, 304]
-    assert seen["a script of a page"][1] == [200], "a reload asks for the page alone"
+    assert seen["an immutable script of a page"][1] == seen["a script of a page"][1] == [200]
     lines = [
-        f"| stale-while-revalidate | 3 | {told(swr[1])} | {', '.join(body.split()[1] for body in swr[0])} |",
-        f"| stale-if-error, and the server fails | 2 | {told(sie[1])} | 1, the error |",
+        f"| stale-while-revalidate | 3 | {told(renewed[1])} | {', '.join(body.split()[1] for body in renewed[0])} |",
+        f"| stale-if-error, and the server fails | 2 | {told(failed[1])} | 1, the error |",
     ]
     head = "| Stale by a minute, and | Asked | The server answered | The reader saw version |\n"
     head += "| --- | ---: | --- | --- |\n"

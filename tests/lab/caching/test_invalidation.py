@@ -160,8 +160,8 @@ def crossing(read: Read, write: Write) -> str:
     if write is wrong_rename:  # it says so before the commit: there is no step after it
         play(works, ("Ama", None), ("Kofi", None))
     else:
-        after: dict[Any, str] = {rename: "DELETE", wrong_rename_through: "SET course", change: "SET_MANY"}[write]
-        play(works, ("Ama", after), ("Kofi", None), ("Ama", None))
+        steps: dict[Any, str] = {rename: "DELETE", wrong_rename_through: "SET course", change: "SET_MANY"}
+        play(works, ("Ama", steps[write]), ("Kofi", None), ("Ama", None))
     assert Course.objects.get(pk=ONE).title == NEW
     return str(read(ONE)["title"])
 

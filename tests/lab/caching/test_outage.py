@@ -19,13 +19,13 @@ from django.core.cache import cache, caches
 from django.core.cache.backends.redis import RedisCache
 from django.test import Client, RequestFactory
 from redis import Redis
-from redis.exceptions import (  # noqa: A004
+from redis.exceptions import (
     AuthenticationError,
-    ConnectionError,
+    ConnectionError,  # noqa: A004
     MaxConnectionsError,
     OutOfMemoryError,
     ResponseError,
-    TimeoutError,
+    TimeoutError,  # noqa: A004
 )
 from rest_framework.request import Request
 from rest_framework.throttling import AnonRateThrottle
@@ -488,7 +488,8 @@ def measure_waits(server: Server, patience: float) -> dict[str, list[tuple[float
         return round(1000 * seconds(lambda: [one.get(f"course:{n}") for n in range(reads)]), 4)
 
     page(short, 10)
-    lines = {"it answers": [(n, median(page(short, n) for _ in range(5))) for n in READS]}
+    lines: dict[str, list[tuple[float, float]]] = {}
+    lines["it answers"] = [(n, median(page(short, n) for _ in range(5))) for n in READS]
     with server.hanging():
         lines[f"{patience:g} s, errors caught"] = [(n, page(caught, n)) for n in READS]
         lines[f"{SHORT:g} s, errors caught"] = [(n, page(short, n)) for n in READS]

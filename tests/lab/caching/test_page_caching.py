@@ -12,6 +12,7 @@ from django.contrib import messages
 from django.contrib.messages.storage.cookie import CookieStorage
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
+from django.middleware.locale import LocaleMiddleware
 from django.shortcuts import render
 from django.test import Client, RequestFactory
 from django.utils import timezone
@@ -19,6 +20,7 @@ from django.utils.cache import get_cache_key
 from django.utils.translation import get_language, override
 from django.views.decorators.cache import cache_page
 from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.vary import vary_on_headers
 from redis import Redis
 
 from lab.academy.enrolling import enroll
@@ -243,6 +245,23 @@ def test_the_language_and_the_time_zone_are_in_the_key() -> None:
             with override(language), timezone.override(zone):
                 page(RequestFactory().get("/"))
     assert len(asked) == 4
+
+
+def test_a_view_that_reads_the_language_itself(settings: Settings) -> None:
+    @cache_page(60)
+    @vary_on_headers("Accept-Language")
+    def page(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(request.headers["Accept-Language"])
+
+    def read(site: Callable[[HttpRequest], Any]) -> list[bytes]:
+        cache.clear()
+        with override("en"):
+            return [site(RequestFactory().get("/", headers={"Accept-Language": each})).content for each in ("de", "fr")]
+
+    assert read(page) == [b"de", b"de"], "the second visitor reads French"
+    assert read(LocaleMiddleware(page)) == [b"de", b"fr"]
+    settings.USE_I18N = False
+    assert read(page) == [b"de", b"fr"]
 
 
 # What else goes along

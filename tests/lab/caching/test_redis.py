@@ -154,7 +154,7 @@ def test_which_of_djangos_own_entries_are_json(server: Redis, settings: Settings
     template = engines["django"].from_string("{% load cache %}{% cache 60 name %}{{ name }}{% endcache %}")
     assert [template.render({"name": name}) for name in ("<b>", "other")] == ["&lt;b&gt;"] * 2
     with pytest.raises(TypeError, match="HttpResponse is not JSON"):
-        cache_page(60)(lambda request: HttpResponse())(RequestFactory().get("/"))
+        cache_page(60)(lambda _: HttpResponse())(RequestFactory().get("/"))
 
 
 def test_compression_is_for_what_is_long() -> None:

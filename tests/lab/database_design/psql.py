@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import datetime
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -56,19 +55,14 @@ def cell(value: object) -> str:
     return text.removesuffix(":00") if isinstance(value, datetime.datetime) and value.tzinfo else text
 
 
-def cell(value: object) -> str:
-    """Return a value as psql prints it: nothing for NULL, a letter for a boolean, a short offset after a time."""
-    if isinstance(value, bool):
-        return "ft"[value]
-    text = "" if value is None else str(value)
-    return text.removesuffix(":00") if isinstance(value, datetime.datetime) and value.tzinfo else text
-
-
 def table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Return rows as a table: names in the middle of their column, numbers to the right."""
     cells = [[cell(value) for value in row] for row in rows]
     widths = [max(len(text) for text in column) for column in zip(names, *cells, strict=True)]
-    right = [any(isinstance(value, int | float) and not isinstance(value, bool) for value in column) for column in zip(*rows, strict=True)]
+    right = [
+        any(isinstance(value, int | float) and not isinstance(value, bool) for value in column)
+        for column in zip(*rows, strict=True)
+    ]
     lines = [
         " | ".join(f"{name:^{width}}" for name, width in zip(names, widths, strict=True)),
         "-+-".join("-" * width for width in widths),

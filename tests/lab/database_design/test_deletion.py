@@ -8,7 +8,6 @@ from functools import cache
 from statistics import median
 from typing import TYPE_CHECKING, Any
 from unittest import mock
-from unittest import mock
 
 import django
 import pytest
@@ -31,7 +30,6 @@ from django.utils import timezone
 
 from lab.academy.models import Course, Lesson
 from lab.database_design.deletion import delete_in_batches
-from tests.lab.database_design.two import people
 from tests.lab.database_design.two import people
 from tests.recording import versions
 from tests.recording.chart import Measurement
@@ -490,13 +488,6 @@ def test_django_6_1_refuses_to_mix_the_kinds_in_a_chain() -> None:
             class Meta:
                 app_label = "database_design"
 
-        class Fan(models.Model):
-            room = models.ForeignKey("Room", getattr(models, "DB_CASCADE"))  # noqa: B009
-            house = models.ForeignKey("Room", PROTECT, related_name="+")
-
-            class Meta:
-                app_label = "database_design"
-
         assert slot.check() == []
         assert [error.id for error in Fan.check()] == ["models.E050"]
         assert [error.id for error in Fan.check()] == ["models.E050"]
@@ -564,7 +555,7 @@ def test_an_archive(members: None) -> None:
 @pytest.mark.databases("postgresql", "mariadb")
 def test_an_archive_keeps_out_a_loan_that_comes_meanwhile(members: None) -> None:
     ama = Member.objects.create(email="ama@example.com")
-    seen = []
+    seen: list[str] = []
     with people("Kofi") as (kofi,):
 
         def meanwhile(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
@@ -606,14 +597,6 @@ def test_batches(academy: None) -> None:
         assert delete_in_batches(course.lessons.all(), size=10) == 25
     assert verbs(sent.statements).count("DELETE") == 3
     assert Lesson.objects.count() == others
-
-
-@pytest.mark.databases
-def test_batches_of_hidden_rows(members: None) -> None:
-    for name in ("ama", "kofi", "esi"):
-        Member.objects.create(email=f"{name}@example.com").delete()
-    assert delete_in_batches(Member.everybody.exclude(deleted_at=None), size=2) == 3
-    assert not Member.everybody.exists()
 
 
 @pytest.mark.databases

@@ -271,11 +271,13 @@ def test_the_record_of_the_log(plans: None, record: Recorder) -> None:
             cursor.execute(section("auto_explain"))
             cursor.execute("SET LOCAL client_min_messages = log")
             Learner.objects.get(email__iexact="AMA-77@example.com")
-            Learner.objects.get(pk=77)
+            for _ in range(20):
+                Learner.objects.get(pk=77)
             cursor.execute("SET LOCAL auto_explain.log_min_duration = -1")
     finally:
         connection.connection.remove_notice_handler(listen)
-    (slow,) = seen
+    slow, *others = seen
+    assert len(others) < 20, "quick ones are not logged, unless the machine stood still for a moment"
     slow = re.sub(r"duration: [\d.]+", "duration: …", re.sub(r"(cost|time)=\S+", r"\1=…", slow))
     record("query_plans_log.txt", slow)
 

@@ -457,7 +457,6 @@ def test_two_moves_make_a_cycle(topics: dict[str, Any], *, locks: bool) -> None:
         ama.do(step, data, networks)
         second = kofi.start(step, networks, data)
         assert kofi.waiting or not locks
-        assert kofi.waiting or not locks
         ama.do(transaction.commit)
         kofi.settle()
         with suppress(ValidationError):
