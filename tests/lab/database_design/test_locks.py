@@ -305,7 +305,7 @@ def test_after_a_timeout_mariadb_keeps_what_was_done_before(academy: None) -> No
         with transaction.atomic():
             Course.objects.filter(slug="django").update(seats=F("seats") + 1)
             with pytest.raises(OperationalError, match="1205") if catch else nullcontext():
-                python().update(seats=78)
+                python().select_for_update().get()
 
     before = Course.objects.get(slug="django").seats
     with people("Ama", "Kofi") as (ama, kofi):
