@@ -52,7 +52,7 @@ def gives_way(work: Callable[[], object]) -> bool:
 
 def ranking() -> int:
     """Compute in Python."""
-    return sum(number * number % 7 for number in range(100_000))
+    return sum(number * number % 7 for number in range(250_000))
 
 
 # --8<-- [start:visits]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # --8<-- [start:lock]
 MISSING = object()
-HELD, PATIENCE = 10, 5  # seconds: of a lock, and of a reader without it
+HELD, PATIENCE = 5, 10  # seconds: of a lock, and of a reader without it
 
 
 def locked(key: str, load: Callable[[], Any], timeout: int) -> Any:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from django.core.cache import cache
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.redis import RedisCache
 from django.db import transaction
@@ -74,13 +75,17 @@ class Counted:
         return default if found is MISSING else found
 
     def get_or_set(
-        self, key: str, default: Any, *timeout: Any, version: int | None = None
+        self,
+        key: str,
+        default: Any,
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: int | None = None,
     ) -> Any:
         """Return what is kept, or keep it; one read, and Django would make it two."""
         found = self.get(key, MISSING, version)
         if found is MISSING:
             found = default() if callable(default) else default
-            self.add(key, found, *timeout, version=version)  # type: ignore[attr-defined]
+            self.add(key, found, timeout, version)  # type: ignore[attr-defined]
         return found
 
 

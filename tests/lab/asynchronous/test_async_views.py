@@ -218,7 +218,8 @@ def test_a_transaction_goes_on_when_the_client_has_gone(academy: None, upstream:
         while not await asyncio.to_thread(in_thread, waiting):
             await asyncio.sleep(0.01)
         visitor.gone.set()
-        await asyncio.sleep(0.1)  # the view is cancelled meanwhile
+        for _ in range(100):  # turns of the loop, in which the view is cancelled
+            await asyncio.sleep(0)
         unlock.set()
         await asking
         return visitor
@@ -448,5 +449,7 @@ def test_what_an_async_view_costs(measured: Callable[[str, Callable[[], Measurem
     )
     bars = recorded.bars
     fastest = bars["gunicorn (WSGI), sync view"]
-    assert all(fastest < taken for name, taken in bars.items() if name != "gunicorn (WSGI), sync view")
+    assert all(1.3 * fastest < taken for name, taken in bars.items() if name != "gunicorn (WSGI), sync view")
+    for kind in ("sync", "async"):
+        assert 1.3 * bars[f"gunicorn (WSGI), {kind} view"] < bars[f"Uvicorn (ASGI), {kind} view"], "both take longer"
     assert measure(20).keys() == bars.keys()

@@ -21,8 +21,8 @@ from django.test import AsyncClient, Client
 from uvicorn import Config
 
 from lab.academy.seed import seed
-from lab.asynchronous.upstream import ask as fetched
 from lab.asynchronous.upstream import PATIENCE, running
+from lab.asynchronous.upstream import ask as fetched
 from tests.lab.serving import GUNICORN, UVICORN, Load, load, serve
 from tests.recording.chart import Measurement
 
@@ -152,6 +152,20 @@ def test_the_record_of_a_full_server(record: Recorder) -> None:
     assert found["Uvicorn"] == (12, 0, 0, 12)
     working, refused, unseen, done = found["Uvicorn, `--limit-concurrency 5`"]
     assert (working, refused, unseen, done) == (4, 8, 0, 4)
+
+
+@pytest.mark.wrong("lab/asynchronous/when_to_use_samples.py:wrong_waiting")
+@pytest.mark.databases("postgresql")
+@TOGETHER
+@pytest.mark.parametrize(("server", "view"), [(UVICORN_ONE, "wrong"), ("gunicorn, 1 thread", "sync")])
+def test_one_at_a_time(server: str, view: str) -> None:
+    with running() as upstream, serve(*SERVERS[server], urls=ROUTES, UPSTREAM_URL=upstream.url) as url:
+        path = f"{url}/{view}/waiting/?ms=held"
+        connections = [arrive(upstream, path, PATIENCE if number < 1 else 0.05) for number in range(8)]
+        assert len(upstream.seen) == 1
+        for connection in connections:
+            connection.close()
+        upstream.release("grade")
 
 
 # Measured
@@ -374,24 +388,6 @@ def little(waiting: Measurement) -> str:
         many = places(name, 128)
         rows.append(f"| {name} | {many} | {many / 0.1:,.0f} | {rate:,.0f} |")
     return "\n".join(rows)
-
-
-@pytest.mark.wrong("lab/asynchronous/when_to_use_samples.py:wrong_waiting")
-@pytest.mark.databases("postgresql")
-@TOGETHER
-def test_in_the_small() -> None:
-    with (
-        running() as upstream,
-        serve(*SERVERS["gunicorn, 1 thread"], urls=ROUTES, UPSTREAM_URL=upstream.url) as one,
-        serve(*UVICORN, urls=ROUTES, UPSTREAM_URL=upstream.url) as loop,
-    ):
-        assert load(f"{one}/sync/waiting/", 8, 1).throughput < 11
-        assert upstream.most < 3, "one, and perhaps one whose client has gone"
-        right = load(f"{loop}/async/waiting/", 8, 1)
-        assert upstream.most >= 8
-        wrong = load(f"{loop}/wrong/waiting/", 8, 1)
-        assert 3 * wrong.throughput < right.throughput
-        assert wrong.throughput < 11, "one at a time"
 
 
 def times(url: str, requests: int) -> list[float]:

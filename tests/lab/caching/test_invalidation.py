@@ -96,7 +96,6 @@ def ending(lines: list[str], title: str) -> str:
 def test_a_deletion_before_the_commit(academy: None, valkey: BaseCache, database: str, record: Recorder) -> None:
     lines, title = race(card, wrong_rename, *EARLY)
     assert title == OLD
-    assert Course.objects.get(pk=ONE).title == NEW
     if database == "postgresql":
         record("invalidation_inside.txt", ending(lines, title))
 
@@ -423,8 +422,8 @@ def measure() -> Measurement:
 def test_how_often_an_old_value_is_left(academy: None, valkey: BaseCache, measured: Measured) -> None:
     inside, on_commit, _, only_add, stamp = measured("invalidation.json", measure).bars.values()
     assert inside > 500
-    assert inside > 5 * on_commit
+    assert inside > 10 * on_commit
     assert only_add == stamp == 0
     # The same, small:
-    assert 0 <= stale_ends(card, wrong_rename, 10) <= 10
+    assert stale_ends(card, wrong_rename, 20) > 0
     assert stale_ends(stamped_card, change, 10) == 0

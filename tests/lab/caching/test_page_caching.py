@@ -187,7 +187,7 @@ def test_what_mends_it(academy: None, server: Redis, record: Recorder) -> None:
         ("`private` below", "/progress/private/"),
     ):
         cache.clear()
-        clients = {name: browser(name) for name in User.objects.values_list("first_name", flat=True)}
+        clients = {name: browser(name) for name in User.objects.order_by("pk").values_list("first_name", flat=True)}
         seen = {name: client.get(where).content.decode() for name, client in clients.items()}
         kept = len(server.keys("*cache_page.*"))
         with queries() as sent:

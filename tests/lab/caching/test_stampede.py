@@ -90,6 +90,8 @@ class Crowd:
 
         with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(self.readers) as pool:
             patch.setattr(RedisCache, "get", look)
+            patch.setattr(stampede, "HELD", 90)  # many threads of one interpreter are slow to look
+            patch.setattr(stampede, "PATIENCE", 90)
             return list(pool.map(one, range(self.readers)))
 
 
@@ -145,7 +147,9 @@ def test_a_holder_that_died_is_waited_for_until_its_time_is_over() -> None:
     cache.add("grades:lock", "of a process that was killed", timeout=0.3)
     start = time.monotonic()
     assert locked("grades", lambda: 70, 60) == 70
-    assert 0.25 < time.monotonic() - start < 5
+    assert 0.25 < time.monotonic() - start < stampede.PATIENCE
+    assert "grades" in cache, "it took the lock, and did not lose its patience"
+    assert stampede.HELD < stampede.PATIENCE
 
 
 def test_who_has_no_more_patience_asks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,10 +254,7 @@ def crowd_of(readers: int, way: str) -> int:
     """Return how many of so many readers asked the database for a key that was not there."""
     cache.clear()
     crowd = Crowd(readers)
-    with pytest.MonkeyPatch.context() as patch:  # a thousand threads of one interpreter are slow to look
-        patch.setattr(stampede, "HELD", 90)
-        patch.setattr(stampede, "PATIENCE", 90)
-        crowd.ask(WAYS[way], f"grades:{way}")
+    crowd.ask(WAYS[way], f"grades:{way}")
     return crowd.asked
 
 
@@ -347,6 +348,8 @@ def test_a_thousand_readers(valkey: BaseCache, measured: Measured) -> None:
     assert set(at_once["lock"].values()) == set(at_once["stale"].values()) == {1}
     assert at_once["get_or_set"] == at_once["early"] == {10: 10, 100: 100, 1000: 1000}
     assert each_second["get_or_set"] > 5 * each_second["lock"]
+    medians = [time for name, time in wait.items() if name.endswith("median")]
+    assert max(medians) < 1.5 * min(medians)
     assert wait["get_or_set, 99th percentile"] > 1.5 * wait["lock, 99th percentile"]
     assert wait["get_or_set, 99th percentile"] > 1.5 * wait["stale, 99th percentile"]
     # The same, small:

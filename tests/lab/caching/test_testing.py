@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import time_machine
+from asgiref.sync import async_to_sync
 from django.core.cache import cache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.redis import RedisCache
@@ -232,6 +233,20 @@ def test_the_backend_counts_by_family(
     assert lines == ["cache course: 780 hits, 20 misses", "cache search: 0 hits, 200 misses"]
     record("testing_counted.txt", "\n".join(lines))
     assert Counted.seen.total() == 0
+
+
+@pytest.mark.django_db
+def test_the_backend_takes_the_place_of_djangos(academy: None, settings: Settings) -> None:
+    settings.CACHES = {"default": {"BACKEND": "lab.caching.testing.CountedLocMemCache", "LOCATION": "counted"}}
+    Counted.seen.clear()
+    for _ in range(3):
+        assert seats("python") == Course.objects.get(slug="python").seats
+    assert async_to_sync(cache.aget)("course:python:seats") is not None
+    assert cache.get_or_set("course:python:seats", 1, 60, version=2) == 1
+    assert cache.get("course:python:seats", version=2) == 1
+    assert Counted.seen == {("course", "hit"): 4, ("course", "miss"): 2}
+    Counted.seen.clear()
+    cache.clear()
 
 
 @pytest.mark.services

@@ -442,7 +442,9 @@ def test_mariadb_compares_a_text_with_a_number_as_numbers(academy: None) -> None
 def test_an_index_over_both_columns_covers_on_mariadb(academy: None) -> None:
     question = sql_of(partial(average, 1))
     with indexed(Enrollment, Index(fields=["course", "grade"], name="both")), connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN {question.replace('`academy_enrollment` WHERE', '`academy_enrollment` USE INDEX (`both`) WHERE')}")
+        cursor.execute(
+            f"EXPLAIN {question.replace('`academy_enrollment` WHERE', '`academy_enrollment` USE INDEX (`both`) WHERE')}"
+        )
         row = dict(zip([column[0] for column in cursor.description], cursor.fetchone(), strict=True))
     assert (row["key"], "Using index" in row["Extra"]) == ("both", True)
 

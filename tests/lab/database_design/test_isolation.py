@@ -471,4 +471,4 @@ def test_no_change_is_lost_in_any_way_and_two_of_them_work_in_vain(academy: None
     if way in {"the database computes", "lock"}:
         assert found["tries"] == 1
     else:
-        assert found["tries"] > 1.5
+        assert found["tries"] > 1.2, "several, if nothing else runs on the machine"

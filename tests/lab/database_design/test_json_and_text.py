@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from contextlib import contextmanager
-from functools import cache
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -290,6 +289,8 @@ def test_match_as_recorded(transactional_db: None, session: Session) -> None:
         run(quoted("fulltext"))
         session("json_and_text_match.pycon", courses=plain)
         assert " fulltext course_words " in plain.filter(description__match="+queries").explain()
+        with pytest.raises(DatabaseError, match="syntax error"):
+            list(plain.filter(description__match="c++"))
 
 
 @ON_MARIADB
@@ -379,7 +380,6 @@ MARIADB: dict[str, Callable[[], QuerySet[Any]]] = {
 TRIGRAM = "CREATE INDEX course_trigram ON database_design_searchablecourse USING gin (upper(description) gin_trgm_ops)"
 
 
-@cache
 def series(sizes: tuple[int, ...], times: int) -> dict[str, list[tuple[float, float]]]:
     """Return the milliseconds of each way at each size, on the server at hand; the ways take turns."""
     postgresql = connection.vendor == "postgresql"
@@ -393,7 +393,7 @@ def series(sizes: tuple[int, ...], times: int) -> dict[str, list[tuple[float, fl
             rows = (model(title=f"Course {n}", description=text) for n, text in enumerate(descriptions(there, size)))
             manager.bulk_create(rows, batch_size=1000)
             there = size
-            run("VACUUM ANALYZE database_design_searchablecourse" if postgresql else "SELECT 1")
+            run(f"{'VACUUM ANALYZE' if postgresql else 'ANALYZE TABLE'} {model._meta.db_table}")
             took: dict[str, list[float]] = {name: [] for name in ways}
             for turn in range(times + 1):
                 for name, way in ways.items():
@@ -433,17 +433,14 @@ def last(line: list[tuple[float, float]]) -> float:
 def test_the_time_to_find_a_word(measured: Measured, django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     with django_db_blocker.unblock(), databases.use("postgresql"):
         lines = measured("json_and_text_postgresql.json", on_postgresql).lines
-        series.cache_clear()
         small = series((2_000,), 1)
     indexed, trigram = last(lines["stored words, GIN"]), last(lines["icontains, trigram index"])
     assert last(lines["icontains"]) > 10 * indexed
     assert last(lines["icontains"]) > 10 * trigram
     assert last(lines["to_tsvector in the query"]) > 3 * last(lines["icontains"])
-    assert last(small["to_tsvector in the query"]) > last(small["stored words, GIN"])
-    series.cache_clear()
+    assert last(small["to_tsvector in the query"]) > 3 * last(small["stored words, GIN"])
     with django_db_blocker.unblock(), databases.use("mariadb"):
         lines = measured("json_and_text_mariadb.json", on_mariadb).lines
-        series.cache_clear()
         series((2_000,), 1)
     assert last(lines["icontains"]) > 10 * last(lines["MATCH, FULLTEXT index"])
 

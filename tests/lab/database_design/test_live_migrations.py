@@ -126,6 +126,23 @@ def test_a_batch_that_fails_keeps_the_ones_before(points: None) -> None:
     assert not Pointed.objects.filter(points=None, grade__gt=0).exists(), "it goes on where it stopped"
 
 
+@pytest.mark.databases("postgresql", "mariadb")
+@TOGETHER
+def test_a_batch_leaves_alone_what_somebody_else_filled(points: None) -> None:
+    first = Pointed.objects.filter(grade__gt=0).order_by("pk")[0].pk
+    with people("Kofi") as (kofi,):
+
+        def meanwhile(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+            if sql.startswith("UPDATE"):
+                kofi.sql(f"UPDATE academy_enrollment SET points = 1 WHERE id = {first}")  # noqa: S608
+            return execute(sql, *rest)
+
+        with connection.execute_wrapper(meanwhile):
+            fill()
+    assert Pointed.objects.get(pk=first).points == 1
+    assert not Pointed.objects.filter(points=None, grade__gt=0).exists()
+
+
 @pytest.mark.wrong("lab/database_design/live_migrations.py:wrong_fill")
 @pytest.mark.databases("postgresql", "mariadb")
 @TOGETHER

@@ -452,6 +452,8 @@ def test_one_at_a_time(db: None) -> None:
         ama.do(first.__exit__, None, None, None)
         assert kofi.do(third.__enter__) is True
         kofi.do(third.__exit__, None, None, None)
+    with pytest.raises(RuntimeError, match="durable"), transaction.atomic(), alone("letters"):
+        pass
 
 
 # Long transactions

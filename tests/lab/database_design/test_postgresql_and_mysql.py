@@ -132,12 +132,14 @@ def reason(error: DatabaseError) -> str:
     cause = error.__cause__
     assert cause
     text = str(cause.args[-1]).splitlines()[0].replace("`", "'")
+    text = text.replace(f"{connection.settings_dict['NAME']}.", "")  # differs between processes
     return text.split(" (maximum")[0].split(" at row")[0].split("; check the manual")[0].split(" must appear")[0]
 
 
 # One line, two answers
 
 GRADES = "(SELECT 50 AS grade UNION ALL SELECT NULL UNION ALL SELECT 90) AS grades"
+TITLES = "(SELECT 'Python' AS title, 'beginner' AS level UNION ALL SELECT 'Docker', 'beginner') AS courses"
 LONG = "a" * 70
 STATEMENTS = {
     "SELECT 7 / 2": "SELECT 7 / 2",
@@ -148,8 +150,8 @@ STATEMENTS = {
     'SELECT "Ama"': 'SELECT "Ama"',
     "SELECT grade … ORDER BY grade": f"SELECT grade FROM {GRADES} ORDER BY grade",  # noqa: S608
     "SELECT greatest(50, NULL)": "SELECT greatest(50, NULL)",
-    "SELECT title … GROUP BY level": "SELECT min(title) FROM (SELECT title FROM academy_course GROUP BY level) AS t",
-    "SELECT … FROM Academy_Tag": "SELECT count(*) FROM Academy_Tag",
+    "SELECT title … GROUP BY level": f"SELECT title FROM {TITLES} GROUP BY level",  # noqa: S608
+    "SELECT count(*) FROM Academy_Tag": "SELECT count(*) FROM Academy_Tag",
 }
 
 
@@ -389,7 +391,7 @@ def test_half_a_migration_as_recorded(tables: None, database: str, session: Sess
         groups=old,
         WrongMigration=WrongMigration,
     )
-    assert ("closed" in columns()) is True
+    assert "closed" in columns()
 
 
 # An error inside a transaction
@@ -417,7 +419,7 @@ def test_the_orm_refuses_to_go_on_everywhere(tables: None) -> None:
         with pytest.raises(IntegrityError):
             groups.create(name="Owls")
         with pytest.raises(TransactionManagementError):
-            groups.create(name="Larks")
+            groups.exists()
     assert groups.count() == 0
 
 
@@ -425,14 +427,14 @@ def test_the_orm_refuses_to_go_on_everywhere(tables: None) -> None:
 
 
 @ON_BOTH
-def test_upsert_as_recorded(tables: None, database: str, session: Session, record: Recorder) -> None:
+def test_upsert_as_recorded(tables: None, database: str, session: Session) -> None:
     groups.create(name="Owls", desk=1)
     groups.create(name="Larks", desk=2)
     session(UPSERT[database], upsert=upsert, StudyGroup=StudyGroup, groups=groups)
 
 
 @ON_BOTH
-def test_the_statements_of_upsert(tables: None, database: str, record: Recorder) -> None:
+def test_the_statements_of_upsert(tables: None, database: str) -> None:
     groups.create(name="Owls", desk=1)
     with queries() as sent:
         upsert([StudyGroup(name="Owls", desk=3, seats=6)])

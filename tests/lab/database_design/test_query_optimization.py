@@ -108,7 +108,7 @@ def many(enrollments: int) -> None:
 @ON_POSTGRESQL
 @pytest.mark.wrong("lab/database_design/query_optimization.py:wrong_names")
 def test_the_record_of_counting(academy: None, session: Session) -> None:
-    session("query_optimization_counting.pycon", **{**NAMES, "connection": connection})
+    session("query_optimization_counting.pycon", **NAMES)
     with queries() as sent:
         wrong_names(Enrollment.objects.all())
     assert len(sent.statements) == 1 + 2 * 30
@@ -204,7 +204,7 @@ def test_a_filter_wastes_the_prefetch(academy: None, session: Session) -> None:
 
 
 def test_first_is_served_and_last_is_not(academy: None) -> None:
-    for name, expected in (("first", 2), ("last", 12)):
+    for name, expected in (("first", 2), ("exists", 2), ("count", 2), ("last", 12)):
         with counted() as sent:
             for course in Course.objects.prefetch_related("lessons"):
                 assert getattr(course.lessons, name)()
@@ -354,8 +354,8 @@ def test_fewer_queries_take_less_time(db: None, measured: Measured, request: pyt
         return
     # What holds on every machine:
     assert by_objects() == pytest.approx(by_values()) == pytest.approx(by_database())
-    each_line, _, one_line = measure_rows((300,), 3).lines.values()
+    each_line, _, one_line = measure_rows((200,), 1).lines.values()
     assert each_line[0][1] > 3 * one_line[0][1]
-    small = list(measure_page(50, 3).bars.values())
+    small = list(measure_page(50, 1).bars.values())
     assert small[0] > 3 * small[-1]
     assert measure_average(1).bars
