@@ -622,7 +622,7 @@ def test_what_workers_gain_and_what_they_cost(measured: Measured) -> None:
             x="workers (threads or processes)",
             y="times as fast as a loop",
             versions=PYTHON,
-            lines=speedup(21),
+            lines=speedup(15),
             log_x=True,
             log_y=True,
         ),
