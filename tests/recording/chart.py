@@ -140,6 +140,11 @@ def number(value: float) -> str:
     return f"{value:,}"
 
 
+def place(value: float) -> str:
+    """Return a place on the lower axis: 1.0 as 1, for a whole number has no decimals there."""
+    return number(int(value) if float(value).is_integer() else value)
+
+
 def words(x: float, y: float, text: str, *, at: str = "start", size: int = TEXT) -> str:
     """Return a piece of text, its baseline at a place."""
     anchor = "" if at == "start" else f' text-anchor="{at}"'
@@ -236,7 +241,7 @@ def table(series: Measurement) -> str:
         head = [series.x, *series.lines]
         columns = [dict(line) for line in series.lines.values()]
         keys = sorted({x for column in columns for x in column})
-        rows = [[number(x), *(number(column[x]) if x in column else "" for column in columns)] for x in keys]
+        rows = [[place(x), *(number(column[x]) if x in column else "" for column in columns)] for x in keys]
     text = ["| " + " | ".join(row) + " |" for row in [[cell(name) for name in head], ["---:"] * len(head), *rows]]
     text[1] = text[1].replace("---:", "---", 1) if series.bars else text[1]
     return "\n".join([f"{cell(series.y)}, by {cell(series.x)}:", "", *text, ""])

@@ -21,7 +21,7 @@ import psycopg
 import pytest
 from asgiref.sync import async_to_sync
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.db.backends.postgresql.base import DatabaseWrapper
 
 from lab.academy.models import Learner
@@ -66,6 +66,25 @@ def test_no_transaction_in_async_code(academy: None, session: Callable[..., None
     before = kofi.courses.count()
     session("async_database_atomic.pycon", kofi=kofi, his=his, other=other, **names())
     assert kofi.courses.count() == before == 3
+
+
+@pytest.mark.wrong("lab/asynchronous/async_database_samples.py:wrong_atomic")
+@TOGETHER
+def test_the_transaction_that_is_let_through_holds_nothing(academy: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It begins on the connection of the loop's thread; the queries run on that of another one."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    kofi = Learner.objects.get(name="Kofi")
+    his, other, *_ = kofi.courses.order_by("title")
+
+    async def both() -> None:
+        try:
+            with pytest.raises(IntegrityError):
+                await wrong_atomic(kofi, his, other)
+        finally:
+            connection.close()
+
+    async_to_sync(both)()
+    assert his not in kofi.courses.all(), "half of the work stays"
 
 
 def names() -> dict[str, Any]:

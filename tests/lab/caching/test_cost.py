@@ -288,7 +288,7 @@ def test_what_an_answer_costs(valkey: BaseCache, measured: Measured, record: Rec
     # What the page says of them:
     assert 20 * memory[1] < local[1]
     assert 3 * local[1] < shared[1] < query[1] < 10 * shared[1]
-    assert shared[1000] > 3 * shared[1]
+    assert shared[1000] > 1.5 * shared[1]
     assert memory[1000] < 3 * memory[1]
     assert kept_average > 3 * asked
     assert kept_average / asked > kept_page / made > 1

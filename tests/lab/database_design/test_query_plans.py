@@ -286,8 +286,12 @@ def test_the_record_of_the_log(plans: None, record: Recorder) -> None:
 
 
 @pytest.mark.databases("mariadb")
+@pytest.mark.django_db(transaction=True)
 def test_the_record_of_a_plan_on_mariadb(academy: None, record: Recorder) -> None:
-    found = json.loads(json.loads(passed(1).explain(analyze=True, format="json")))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE TABLE academy_enrollment, academy_learner")
+    course = Course.objects.earliest("pk").pk  # keys go on counting on MariaDB
+    found = json.loads(json.loads(passed(course).explain(analyze=True, format="json")))
     kept = {"table_name", "access_type", "key", "rows", "r_rows", "r_filtered", "r_loops"}
 
     def tables(part: Any) -> Iterator[dict[str, Any]]:
@@ -297,5 +301,6 @@ def test_the_record_of_a_plan_on_mariadb(academy: None, record: Recorder) -> Non
             elif isinstance(value, dict | list):
                 yield from tables(value)
 
-    text = json.dumps(list(tables(found)), indent=2)
+    # Once another test has replaced the index of the foreign key, its name has no end that tells the target.
+    text = re.sub(r"_fk_\w+", "", json.dumps(list(tables(found)), indent=2))
     record("query_plans_mariadb.json", text)

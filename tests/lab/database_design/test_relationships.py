@@ -445,6 +445,14 @@ def test_mariadb_stops_after_a_number_of_steps(topics: dict[str, Any]) -> None:
         assert cursor.fetchone() == (3,)
 
 
+def test_a_topic_cannot_go_into_its_own_part(topics: dict[str, Any]) -> None:
+    data = topics["data"]
+    data.parent = topics["networks"]
+    data.save()
+    with pytest.raises(ValidationError, match="its own part"):
+        wrong_move(topics["networks"], data)
+
+
 @pytest.mark.wrong("lab/database_design/relationships_samples.py:wrong_move")
 @pytest.mark.databases("postgresql", "mariadb")
 @pytest.mark.parametrize("locks", [False, True])
