@@ -120,7 +120,7 @@ MISTAKES = [
     Mistake(
         "page outside the navigation",
         "mkdocs.yml",
-        "      - Caching: concepts/caching/index.md\n",
+        "          - concepts/caching/index.md\n",
         "",
         "no navigation entry",
         blamed=PAGE,
