@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from django.db import connections
 
@@ -57,6 +58,13 @@ def use(name: str) -> Iterator[None]:
         yield
     finally:
         connections.settings["default"], connections["default"] = settings, connection
+
+
+def address() -> str:
+    """Return the URL of the test database that is ``default`` now, for another process or a driver of its own."""
+    connection = connections["default"]
+    name = "postgresql" if connection.vendor == "postgresql" else "mariadb"
+    return urlsplit(services.url(name))._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
 
 
 def stop() -> None:

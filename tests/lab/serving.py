@@ -12,14 +12,12 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import pytest
-from django.db import connection
 
 from scripts.pages import ROOT
 from scripts.services import free_port
-from scripts.services import url as server_url
+from tests import databases
 from tests.lab.production import PRODUCTION
 
 if TYPE_CHECKING:
@@ -48,12 +46,11 @@ def serve(*command: str, urls: str = "lab.urls", **variables: str) -> Iterator[s
         AssertionError: It ended, or accepted no connection within 30 seconds.
     """
     port = free_port()
-    address = urlsplit(server_url("postgresql"))._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
     environ = {
         **os.environ,
         **PRODUCTION,
         "ALLOWED_HOSTS": "127.0.0.1",
-        "DATABASE_URL": address,
+        "DATABASE_URL": databases.address(),
         "DJANGO_SETTINGS_MODULE": "tests.lab.served",
         "SERVED_URLS": urls,
         **variables,

@@ -200,7 +200,9 @@ def test_an_override_in_another_encoding_is_named_with_its_line(copy: Copy) -> N
 
 
 def test_a_page_with_a_space_in_its_name_is_named(copy: Copy) -> None:
-    text = (copy.root / PAGE).read_text(encoding="utf-8").replace("Caching", "Other").replace("The map", "Other: the map")
+    text = (
+        (copy.root / PAGE).read_text(encoding="utf-8").replace("Caching", "Other").replace("The map", "Other: the map")
+    )
     (copy.root / "docs" / "a page.md").write_text(text.replace("description: Other:", "description: Other,"))
     run = copy.build("--check")
     assert "docs/a page.md:1: no navigation entry leads to this page" in run.stderr

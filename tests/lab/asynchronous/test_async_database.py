@@ -29,7 +29,7 @@ from lab.asynchronous import async_database
 from lab.asynchronous.async_database import amove, backend, move
 from lab.asynchronous.async_database_samples import wrong_atomic, wrong_move
 from scripts.services import running
-from scripts.services import url as server_url
+from tests import databases
 from tests.lab.asynchronous.asgi import ask
 from tests.lab.serving import GUNICORN, UVICORN, serve
 from tests.recording.chart import Measurement
@@ -166,8 +166,7 @@ def test_the_views_say_which_connection_they_have() -> None:
 
 def database_url(query: str = "") -> str:
     """Return the URL of this test's database."""
-    name = connection.settings_dict["NAME"]
-    return urlsplit(server_url("postgresql"))._replace(path=f"/{name}", query=query).geturl()
+    return urlsplit(databases.address())._replace(query=query).geturl()
 
 
 KEPT = {"DATABASE_URL": "conn_max_age=60"}

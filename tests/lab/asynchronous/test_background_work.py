@@ -14,6 +14,7 @@ from urllib.error import URLError
 from urllib.parse import urlsplit
 
 import django
+import psycopg
 import pytest
 from django.apps import apps
 from django.db import OperationalError, connection
@@ -24,6 +25,7 @@ from lab.academy.seed import seed
 from lab.asynchronous import background_work
 from lab.asynchronous.background_work import Letter, enroll_and_promise, send_next, write_letter, wrong_send_next
 from lab.asynchronous.upstream import Upstream, running
+from scripts import services
 from tests.lab.marks import recorded_on_5_2
 from tests.lab.serving import UVICORN, serve
 from tests.recording import versions
@@ -253,17 +255,7 @@ def test_a_worker_that_dies_before_the_commit_sends_twice(letters: None, monkeyp
 
     def cut(letter: Letter, **arguments: Any) -> None:
         """Lose the connection between the letter and the commit."""
-        import psycopg
-
-        settings = connection.settings_dict
-        with psycopg.connect(
-            host=settings["HOST"],
-            port=settings["PORT"],
-            user=settings["USER"],
-            password=settings["PASSWORD"],
-            dbname="postgres",
-            autocommit=True,
-        ) as admin:
+        with psycopg.connect(services.url("postgresql"), autocommit=True) as admin:
             admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
         save(letter, **arguments)
 

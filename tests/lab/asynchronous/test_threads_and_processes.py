@@ -23,7 +23,6 @@ from functools import partial
 from multiprocessing import get_context
 from statistics import median
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import django
 import psutil
@@ -46,7 +45,7 @@ from lab.asynchronous.threads_and_processes import (
 )
 from lab.asynchronous.upstream import ask, running
 from scripts.pages import ROOT
-from scripts.services import url as server_url
+from tests import databases
 from tests.lab.production import PRODUCTION
 from tests.lab.serving import GUNICORN, UVICORN, serve
 from tests.recording.chart import Measurement
@@ -379,8 +378,7 @@ def test_how_processes_start() -> None:
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a new process finds in its environment: the settings of a server on this test's database."""
-    path = f"/{connection.settings_dict['NAME']}"
-    address = urlsplit(server_url("postgresql"))._replace(path=path).geturl()
+    address = databases.address()
     settings = {"DATABASE_URL": address, "DJANGO_SETTINGS_MODULE": "tests.lab.served", "ALLOWED_HOSTS": "127.0.0.1"}
     for name, value in (PRODUCTION | settings).items():
         monkeypatch.setenv(name, value)

@@ -6,7 +6,6 @@ import functools
 import time
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +21,8 @@ from lab.academy.models import Course
 from lab.caching import cost
 from lab.caching.cost import average_grade, cached_average_grade, cached_courses, course, courses, joined
 from lab.database_design.million import LAST_DAY, empty, fill
+from tests.lab.caching.series import series
 from tests.lab.serving import GUNICORN, load, serve
-from tests.recording import versions
-from tests.recording.chart import Measurement
 from tests.recording.sql import queries
 
 if TYPE_CHECKING:
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
     from pytest_django import Settings
 
+    from tests.recording.chart import Measurement
     from tests.recording.files import Recorder
 
     Measured = Callable[[str, Callable[[], Measurement]], Measurement]
@@ -197,14 +196,6 @@ def run() -> dict[str, Any]:
                 found["hits"] = hit_rates((0, 20, 40, 60, 80, 90, 95, 99), 200)
                 found["load"] = throughput(5)
     return found
-
-
-def series(**more: Any) -> Measurement:
-    """Return a measurement that names the versions."""
-    name, release = versions.server().split()
-    cache_name, cache_release = versions.cache_server().split()
-    packages = {"Django": version("django"), "redis-py": version("redis")}
-    return Measurement(versions={**packages, name: release, cache_name: cache_release}, **more)
 
 
 def cost_reads() -> Measurement:

@@ -16,20 +16,18 @@ from django.template.loaders.cached import Loader
 from django.test import Client
 from django.utils import timezone
 from django.utils.translation import override
-from redis import Redis
 
 from lab.academy.models import Course, Learner, Lesson, User
 from lab.caching.fragment_caching import forget_popular
-from lab.caching.redis import on_server
-from scripts.services import Unavailable, running
 from tests.lab.marks import recorded_on_5_2
 from tests.recording.chart import Measurement
 from tests.recording.sql import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pytest_django import Settings
+    from redis import Redis
 
     from tests.recording.files import Recorder
 
@@ -39,18 +37,6 @@ pytestmark = [
     pytest.mark.urls("lab.caching.fragment_caching"),
 ]
 LOCAL = "django.core.cache.backends.locmem.LocMemCache"
-
-
-@pytest.fixture
-def server(settings: Settings) -> Iterator[Redis]:
-    """A Valkey of this test's own, which is also the cache ``default``."""
-    try:
-        with running("valkey") as url:
-            settings.CACHES = {"default": on_server(url)}
-            with Redis.from_url(url, decode_responses=False) as client:
-                yield client
-    except Unavailable as reason:
-        pytest.skip(str(reason))
 
 
 def browser(name: str) -> Client:

@@ -21,20 +21,18 @@ from django.utils.translation import get_language, override
 from django.views.decorators.cache import cache_page
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.vary import vary_on_headers
-from redis import Redis
 
 from lab.academy.enrolling import enroll
 from lab.academy.models import Course, Enrollment, Learner, User
 from lab.caching.page_caching import forget_titles
-from lab.caching.redis import on_server
-from scripts.services import Unavailable, running
 from tests.lab.marks import recorded_on_5_2
 from tests.recording.sql import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pytest_django import Settings
+    from redis import Redis
     from time_machine import TimeMachineFixture
 
     from tests.recording.exchange import Exchange
@@ -61,18 +59,6 @@ def noon(time_machine: TimeMachineFixture) -> TimeMachineFixture:
     """Stop the clock, so that the age of a page is known."""
     time_machine.move_to(datetime.datetime(2026, 3, 2, 12, tzinfo=datetime.UTC), tick=False)
     return time_machine
-
-
-@pytest.fixture
-def server(settings: Settings) -> Iterator[Redis]:
-    """A Valkey of this test's own, which is also the cache ``default``."""
-    try:
-        with running("valkey") as url:
-            settings.CACHES = {"default": on_server(url)}
-            with Redis.from_url(url, decode_responses=False) as client:
-                yield client
-    except Unavailable as reason:
-        pytest.skip(str(reason))
 
 
 # What is kept

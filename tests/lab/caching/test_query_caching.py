@@ -17,7 +17,6 @@ from django.core.cache import cache
 from django.core.cache.backends.redis import RedisSerializer
 from django.core.paginator import EmptyPage
 from django.db import ProgrammingError, connection
-from redis import Redis
 
 from lab.academy.enrolling import enroll
 from lab.academy.models import Course, Enrollment, Learner
@@ -37,31 +36,17 @@ from lab.caching.query_caching import (
     wrong_enrollments,
     wrong_popular_courses,
 )
-from lab.caching.redis import on_server
-from scripts.services import Unavailable, running
 from tests.recording.chart import Measurement
 from tests.recording.sql import queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pytest_django import Settings
+    from redis import Redis
 
     from tests.recording.files import Recorder
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases("postgresql")]
-
-
-@pytest.fixture
-def server(settings: Settings) -> Iterator[Redis]:
-    """A Valkey of this test's own, which is also the cache ``default``."""
-    try:
-        with running("valkey") as url:
-            settings.CACHES = {"default": on_server(url)}
-            with Redis.from_url(url, decode_responses=False) as client:
-                yield client
-    except Unavailable as reason:
-        pytest.skip(str(reason))
 
 
 @pytest.fixture

@@ -23,31 +23,18 @@ from redis.exceptions import MaxConnectionsError
 
 from lab.academy.models import Course
 from lab.caching.redis import CompressedJSON, JSONSerializer, Letter, SharedPool, on_server
-from scripts.services import Unavailable, running
 from tests.lab.marks import recorded_on_5_2
 from tests.lab.serving import GUNICORN, UVICORN, serve
 from tests.recording.chart import Measurement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pytest_django import Settings
 
     from tests.recording.files import Recorder
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture
-def server(settings: Settings) -> Iterator[Redis]:
-    """A Valkey of this test's own, which is also the cache ``default``."""
-    try:
-        with running("valkey") as url:
-            settings.CACHES = {"default": on_server(url)}
-            with Redis.from_url(url, decode_responses=False) as client:
-                yield client
-    except Unavailable as reason:
-        pytest.skip(str(reason))
 
 
 @pytest.fixture

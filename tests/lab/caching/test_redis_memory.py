@@ -30,15 +30,10 @@ pytestmark = pytest.mark.services
 
 
 @pytest.fixture
-def server(settings: Settings) -> Iterator[Redis]:
-    """A Valkey of this test's own, which is also the cache ``default``."""
-    try:
-        with running("valkey") as url:
-            settings.CACHES = {"default": on_server(url)}
-            with Redis.from_url(url, decode_responses=True) as client:
-                yield client
-    except Unavailable as reason:
-        pytest.skip(str(reason))
+def server(server: Redis, server_url: str) -> Iterator[Redis]:
+    """The chapter's server, with a client that reads text."""
+    with Redis.from_url(server_url, decode_responses=True) as client:
+        yield client
 
 
 # Full

@@ -9,7 +9,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,9 +22,8 @@ from lab.caching import stampede
 from lab.caching.cost import average_grade
 from lab.caching.stampede import WAYS, early, locked, plain, stale, warm
 from lab.database_design.million import empty, fill
+from tests.lab.caching.series import series
 from tests.lab.serving import GUNICORN, load, serve
-from tests.recording import versions
-from tests.recording.chart import Measurement
 from tests.recording.sql import queries
 
 if TYPE_CHECKING:
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from django.core.cache.backends.base import BaseCache
     from pytest_django import Settings
 
+    from tests.recording.chart import Measurement
     from tests.recording.files import Recorder
 
     Measured = Callable[[str, Callable[[], Measurement]], Measurement]
@@ -289,14 +288,6 @@ def run() -> tuple[dict[str, list[tuple[float, float]]], dict[str, tuple[float, 
             for way in WAYS:
                 burst[way].append((readers, crowd_of(readers, way)))
         return burst, under_load(10, 16)
-
-
-def series(**more: Any) -> Measurement:
-    """Return a measurement that names the versions."""
-    name, release = versions.server().split()
-    cache_name, cache_release = versions.cache_server().split()
-    packages = {"Django": version("django"), "redis-py": version("redis")}
-    return Measurement(versions={**packages, name: release, cache_name: cache_release}, **more)
 
 
 def burst() -> Measurement:

@@ -18,7 +18,6 @@ from redis import Redis
 
 from lab.academy.models import Course
 from lab.caching.testing import Counted, CountedLocMemCache, CountedRedisCache, seats, set_seats, wrong_set_seats
-from scripts.services import Unavailable, running
 from tests.recording.chart import Measurement
 
 if TYPE_CHECKING:
@@ -152,20 +151,10 @@ def test_a_clock_of_the_test_is_not_the_servers(valkey: BaseCache, session: Call
     session("testing_clock.pycon", local=local, valkey=valkey, client=client, time_machine=time_machine)
 
 
-@pytest.fixture
-def server() -> Iterator[str]:
-    """A Valkey of this test's own."""
-    try:
-        with running("valkey") as url:
-            yield url
-    except Unavailable as reason:
-        pytest.skip(str(reason))
-
-
 @pytest.mark.services
-def test_a_prefix_does_not_keep_clear_away(server: str, session: Callable[..., None]) -> None:
-    one, two = (RedisCache(server, {"KEY_PREFIX": name}) for name in ("gw0", "gw1"))
-    other = RedisCache(server.removesuffix("/0") + "/1", {"KEY_PREFIX": "gw0"})
+def test_a_prefix_does_not_keep_clear_away(server_url: str, session: Callable[..., None]) -> None:
+    one, two = (RedisCache(server_url, {"KEY_PREFIX": name}) for name in ("gw0", "gw1"))
+    other = RedisCache(server_url.removesuffix("/0") + "/1", {"KEY_PREFIX": "gw0"})
     other.set("course:python:seats", 30)
     session("testing_prefix.pycon", gw0=one, gw1=two)
     assert other.get("course:python:seats") == 30, "a database of its own is left alone"
@@ -180,8 +169,8 @@ def command(client: Redis, *words: str | int) -> Any:
 
 
 @pytest.mark.services
-def test_what_the_server_counts(server: str, record: Recorder) -> None:
-    one, client = RedisCache(server, {}), Redis.from_url(server)
+def test_what_the_server_counts(server_url: str, record: Recorder) -> None:
+    one, client = RedisCache(server_url, {}), Redis.from_url(server_url)
 
     def set_and_delete() -> None:
         one.set("new", 1)
@@ -218,11 +207,11 @@ def test_what_the_server_counts(server: str, record: Recorder) -> None:
 @pytest.mark.services
 @pytest.mark.parametrize("kind", [CountedRedisCache, CountedLocMemCache])
 def test_the_backend_counts_by_family(
-    server: str, kind: type, caplog: pytest.LogCaptureFixture, record: Recorder
+    server_url: str, kind: type, caplog: pytest.LogCaptureFixture, record: Recorder
 ) -> None:
     caplog.set_level("INFO")
     Counted.seen.clear()
-    one = kind(server, {})
+    one = kind(server_url, {})
     one.clear()
     for number in range(400):
         one.get_or_set(f"course:{number % 20}:card", number)
@@ -250,8 +239,8 @@ def test_the_backend_takes_the_place_of_djangos(academy: None, settings: Setting
 
 
 @pytest.mark.services
-def test_the_logs_of_the_server(server: str, session: Callable[..., None]) -> None:
-    client, one = Redis.from_url(server, decode_responses=True), RedisCache(server, {})
+def test_the_logs_of_the_server(server_url: str, session: Callable[..., None]) -> None:
+    client, one = Redis.from_url(server_url, decode_responses=True), RedisCache(server_url, {})
     client.config_set("commandlog-execution-slower-than", 1000)
     client.config_set("commandlog-reply-larger-than", 1_000_000)
     client.eval("for i = 1, 40000 do redis.call('SET', 'course:' .. i, 1) end", 0)
@@ -304,18 +293,18 @@ def hit_rate(client: Redis, skew: float, room: int, reads: int) -> float:
     return round(100 * hits / reads, 1)
 
 
-def hit_rates(server: str, reads: int, fit: tuple[float, ...]) -> dict[str, list[tuple[float, float]]]:
+def hit_rates(server_url: str, reads: int, fit: tuple[float, ...]) -> dict[str, list[tuple[float, float]]]:
     """Return the hit rate by how much fits, for each kind of load."""
-    with Redis.from_url(server) as client:
+    with Redis.from_url(server_url) as client:
         return {
             name: [(100 * share, hit_rate(client, skew, int(share * KEYS), reads)) for share in fit]
             for name, skew in SKEWS.items()
         }
 
 
-def measure(server: str) -> Measurement:
+def measure(server_url: str) -> Measurement:
     """Return the hit rates."""
-    with Redis.from_url(server) as client:
+    with Redis.from_url(server_url) as client:
         release = client.info("server")["valkey_version"]
     return Measurement(
         title="Hits, by how much fits into the cache",
@@ -323,20 +312,22 @@ def measure(server: str) -> Measurement:
         x="keys that fit (%)",
         y="hits (%)",
         versions={"redis-py": version("redis"), "Valkey": release},
-        lines=hit_rates(server, 20_000, FIT),
+        lines=hit_rates(server_url, 20_000, FIT),
     )
 
 
 @pytest.mark.services
 @pytest.mark.measures("testing_hits")
-def test_the_hit_rate_comes_from_the_load(server: str, measured: Measured) -> None:
-    alike, some, few = (dict(line) for line in measured("testing_hits.json", lambda: measure(server)).lines.values())
+def test_the_hit_rate_comes_from_the_load(server_url: str, measured: Measured) -> None:
+    alike, some, few = (
+        dict(line) for line in measured("testing_hits.json", lambda: measure(server_url)).lines.values()
+    )
     assert alike[10] < some[10] < few[10]
     assert alike[10] == pytest.approx(10, abs=5)
     assert few[10] > 5 * alike[10]
     assert few[5] > 50
     assert few[100] - few[50] < 10
-    alike, _, few = (dict(line) for line in hit_rates(server, 2000, (0.1,)).values())
+    alike, _, few = (dict(line) for line in hit_rates(server_url, 2000, (0.1,)).values())
     assert few[10] > 3 * alike[10]
 
 

@@ -26,6 +26,7 @@ from lab.database_design.live_migrations import (
 from lab.database_design.million import empty
 from lab.database_design.million import fill as fill_tables
 from scripts.pages import ROOT
+from tests import databases
 from tests.lab.database_design import psql
 from tests.lab.database_design.two import Schedule, code, people, send
 from tests.recording import versions
@@ -336,15 +337,7 @@ class Writer:
 
     def write(self) -> None:
         """Give a row the grade that it has, again and again, over a connection of one's own."""
-        settings = connection.settings_dict
-        with psycopg.connect(
-            host=settings["HOST"],
-            port=settings["PORT"],
-            user=settings["USER"],
-            password=settings["PASSWORD"],
-            dbname=settings["NAME"],
-            autocommit=True,
-        ) as mine:
+        with psycopg.connect(databases.address(), autocommit=True) as mine:
             while not self.over.is_set():
                 number = self.count * 7919 % self.rows + 1  # a prime, so that it comes everywhere
                 start = time.perf_counter()

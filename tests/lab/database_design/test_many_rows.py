@@ -13,7 +13,6 @@ from contextlib import closing
 from importlib.metadata import version
 from statistics import median
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import django
 import pytest
@@ -41,7 +40,6 @@ from lab.database_design.many_rows import (
     wrong_store,
 )
 from scripts.pages import ROOT
-from scripts.services import url as server_url
 from tests import databases
 from tests.lab.database_design.plans import nodes, tree
 from tests.lab.database_design.two import people
@@ -346,15 +344,6 @@ def alone(name: str, rows: int, url: str) -> dict[str, float]:
     return found
 
 
-def test_database() -> str:
-    """Return the URL of the test database that is ``default``."""
-    name = "postgresql" if connection.vendor == "postgresql" else "mariadb"
-    return urlsplit(server_url(name))._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
-
-
-test_database.__test__ = False  # type: ignore[attr-defined]
-
-
 def used() -> dict[str, str]:
     """Return the versions that a measurement depends on."""
     server, release = versions.server().split()
@@ -367,7 +356,7 @@ def measure_memory(sizes: tuple[int, ...]) -> Measurement:
     used_here = used()
 
     def add(line: str, name: str) -> None:
-        url = test_database()
+        url = databases.address()
         lines[line] = [(rows, round(alone(name, rows, url)["bytes"] / 1e6, 2)) for rows in sizes]
 
     add("a loop, PostgreSQL", "wrong_export")
