@@ -51,7 +51,7 @@ check: ## Find the mistakes that can be found in seconds
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not browser and not slow and not services"
 
 test: ## Run everything
-	@scripts/install.sh tests graphene system
+	@scripts/install.sh tests graphene managers system
 	@date +%s > .venv/started
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/coverage erase
@@ -70,12 +70,12 @@ academy: ## Run the tests of the shared domain alone, for example on the MySQL o
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile tests/lab/academy tests/lab/test_run.py
 
 record: ## Record anew what the tests of the lab make   (ONLY=lab/django_app)
-	@scripts/install.sh tests graphene servers
+	@scripts/install.sh tests graphene managers servers
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile --regen-all $(ONLY:lab%=tests/lab%)
 	@$(BIN)/python -m scripts.proof --touched
 
 measure: ## Measure anew and draw the chart   (NAME=bulk; without it: the names)
-	@scripts/install.sh tests servers
+	@scripts/install.sh tests managers system
 	@$(BIN)/python -m pytest -q -s --timeout 900 --regen-all --measure "$(NAME)" tests/lab
 
 proof: ## Show how the blocks of each page are proven
@@ -84,11 +84,12 @@ proof: ## Show how the blocks of each page are proven
 
 lock: ## Pin the newest versions that requirements*.in allow, with hashes
 	@scripts/install.sh tests
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11.5 --generate-hashes --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11.5 --generate-hashes --no-header requirements-lab.in -o requirements-lab.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11.5 --generate-hashes --no-header --constraint requirements-lab.txt requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.12 --generate-hashes --no-header requirements-next.in -o requirements-next.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11.5 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11.5 --generate-hashes --no-header --no-emit-package django requirements-graphene.in -o requirements-graphene.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11.5 --generate-hashes --no-header requirements-managers.in -o requirements-managers.txt
 	$(BIN)/npm update --package-lock-only --ignore-scripts --silent
 
 glossary: ## Write the glossary page from includes/glossary.md

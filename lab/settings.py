@@ -8,7 +8,7 @@ BEHIND_PROXY  true if a proxy that sets X-Forwarded-Proto and -For is the only w
 DATABASE_URL  sqlite:///…, postgres://… or mysql://… (required unless DEBUG; then lab/db.sqlite3)
 CORS_ORIGINS  front ends of other origins that may read the API, separated by commas (none)
 CACHE_URL     redis://… (the memory of the process)
-BROKER_URL    redis://… or amqp://… (none)
+BROKER_URL    of the worker: redis://… or amqp://… (none)
 """
 
 import datetime
@@ -53,7 +53,7 @@ CACHES = {
         "CACHE_URL", environment.cache, default="locmemcache://"
     )
 }
-BROKER_URL = environment.read("BROKER_URL", environment.broker, default="")
+CELERY_BROKER_URL = environment.read("BROKER_URL", environment.broker, default="")
 # --8<-- [end:environment]
 
 INSTALLED_APPS = [

@@ -6,6 +6,7 @@
 #   scripts/install.sh next      .venv-next: what the tests need, with the current Django release
 #   scripts/install.sh tests     .venv with what the tests need, and the Node packages
 #   scripts/install.sh graphene  graphene-django beside .venv: it cannot live with the lab's GraphQL
+#   scripts/install.sh managers  .venv/managers: pip, Pipenv, Poetry and uv, apart from everything else
 #   scripts/install.sh servers   MariaDB and wrk, if that asks nothing of anybody
 #   scripts/install.sh system    MariaDB, wrk, and Chromium for the browser tests
 #
@@ -68,6 +69,17 @@ install_graphene() {
     fi
     rm -rf "$folder"
     quietly "$1/bin/python" -m pip install --no-deps --require-hashes --target "$folder" -r "$lock"
+    cp "$lock" "$folder/installed-$lock"
+}
+
+# Programs that tests start. Their own packages stay out of .venv.
+install_managers() {
+    local lock=requirements-managers.txt folder=.venv/managers
+    if cmp -s "$lock" "$folder/installed-$lock"; then
+        return
+    fi
+    .venv/bin/python -m venv --clear "$folder"
+    quietly "$folder/bin/python" -m pip install --require-hashes -r "$lock"
     cp "$lock" "$folder/installed-$lock"
 }
 
@@ -152,8 +164,9 @@ for part in "$@"; do
         ;;
     tests) install_python requirements-dev.txt && install_node ;;
     graphene) install_graphene .venv ;;
+    managers) install_managers ;;
     system) install_browser && install_mariadb && install_wrk ;;
     servers) install_mariadb && install_wrk ;;
-    *) fail "usage: scripts/install.sh [site] [lab] [tests] [next] [graphene] [servers] [system]" ;;
+    *) fail "usage: scripts/install.sh [site] [lab] [tests] [next] [graphene] [managers] [servers] [system]" ;;
     esac
 done

@@ -47,7 +47,17 @@ QUOTE = re.compile(r'^[ ]*-+8<-+ "(?P<path>[^":]+)(?::(?P<section>[^"]+))?"$', r
 # What Markdown, or its extensions, may take for a fence or a quote, and the two above do not.
 STRAY = re.compile(r"^[ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)?(?:(?P<fence>`{3,}|~{3,})|-+8<-+)", re.MULTILINE)
 MARK = re.compile(r"-+8<-+ \[(?P<end>start|end):(?P<name>[\w-]+)\]")
-TESTED = ("lab/", "tests/", "scripts/", ".github/")  # what tests import, run or read
+TESTED = (  # what tests import, run or read
+    "lab/",
+    "tests/",
+    "scripts/",
+    ".github/",
+    "Makefile",
+    "pyproject.toml",
+    "Dockerfile",
+    ".dockerignore",
+    "compose",
+)
 MEASURED = {".py", ".html"}  # of which coverage says which lines the tests of the lab ran
 # Quoted text may be cut: a comment of three dots says so.
 CUT = re.compile(r"^[ ]*(#|//|--)? ?\.\.\.[ ]*$", re.MULTILINE)

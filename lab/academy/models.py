@@ -204,6 +204,8 @@ class Enrollment(models.Model):
 class Certificate(models.Model):
     """Says that a learner has passed a course. One enrollment earns one certificate at most."""
 
+    FROM_GRADE = 80
+
     enrollment = models.OneToOneField(
         Enrollment, on_delete=models.PROTECT, related_name="certificate"
     )

@@ -132,7 +132,8 @@ def seed(courses: int, learners: int, per_learner: int = 3) -> None:
                 issued_on=enrollment.enrolled_on + datetime.timedelta(days=60),
             )
             for enrollment in enrollments
-            if enrollment.grade is not None and enrollment.grade >= 80
+            if enrollment.grade is not None
+            and enrollment.grade >= Certificate.FROM_GRADE
         ),
         batch_size=1000,
     )

@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-PATIENCE = 10  # seconds that a test waits for a request
+PATIENCE = 30  # seconds that a test waits for a request
 
 
 class Upstream:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+INHERITED = ("PIP_", "SSL_", "HTTP", "LD_", "DOCKER_")  # how this machine reaches packages and engines
 END = "--- end of output, status "
 
 
@@ -33,7 +34,7 @@ def environment(folder: Path) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "GIT_CONFIG_NOSYSTEM": "1",
         **{f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()},
-        **{name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "HTTP", "LD_"))},
+        **{name: value for name, value in os.environ.items() if name.startswith(INHERITED)},
     }
 
 

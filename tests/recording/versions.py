@@ -17,14 +17,21 @@ if TYPE_CHECKING:
     import datetime
 
 PACKAGES = {
+    "Celery": "celery",
+    "coverage.py": "coverage",
     "Django": "django",
     "Django REST framework": "djangorestframework",
+    "factory_boy": "factory-boy",
     "gunicorn": "gunicorn",
+    "mypy": "mypy",
     "psycopg": "psycopg",
+    "pytest": "pytest",
     "redis-py": "redis",
     "Strawberry": "strawberry-graphql",
     "Strawberry Django": "strawberry-graphql-django",
+    "uv": "uv",
     "Uvicorn": "uvicorn",
+    "zizmor": "zizmor",
 }
 LINE = re.compile(r"Recorded on (?P<date>\d{1,2} \w+ \d{4}) with (?P<what>.+)\.")
 

@@ -1,0 +1,1 @@
+"""How the lab is tested, released and taken back."""

@@ -1,0 +1,1 @@
+"""The lab in containers: what its images and services run."""

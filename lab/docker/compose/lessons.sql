@@ -1,0 +1,2 @@
+-- Stands for an import that takes its time.
+SELECT pg_sleep(7);

@@ -1,0 +1,8 @@
+FROM python:3.13-slim-trixie
+WORKDIR /app
+# --8<-- [start:pinned]
+COPY requirements-lab.txt .
+RUN pip install --require-hashes -r requirements-lab.txt
+# --8<-- [end:pinned]
+COPY . .
+CMD ["gunicorn", "--bind", "0.0.0.0:8000", "lab.docker.wsgi"]

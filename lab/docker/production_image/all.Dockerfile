@@ -1,0 +1,4 @@
+# --8<-- [start:all]
+FROM scratch
+COPY . /
+# --8<-- [end:all]

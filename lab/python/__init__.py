@@ -1,0 +1,1 @@
+"""What Python offers a backend, each module the subject of one page."""

@@ -1,0 +1,1 @@
+"""The grades of an academy."""

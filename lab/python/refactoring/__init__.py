@@ -1,0 +1,1 @@
+"""One function that issues certificates, in every stage of one refactoring."""

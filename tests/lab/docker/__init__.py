@@ -1,0 +1,1 @@
+"""The chapter Docker, proven on a real engine where one answers."""
