@@ -272,6 +272,8 @@ def rehearse(folder: Path, **variables: str) -> tuple[int, str, str, list[str]]:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
+            # Whoever runs the tests with nohup ignores this signal, and every program below would, too.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
     told = (folder / "log").read_text().splitlines()
     return done.returncode, done.stdout, (folder / "servers").read_text().strip(), told
