@@ -62,7 +62,7 @@ def test_make_lab(name: str, tmp_path: Path) -> None:
             pytest.fail(f"the lab did not answer within {PATIENCE} seconds")
     finally:
         with suppress(ProcessLookupError):  # it has stopped by itself; the output says why
-            os.killpg(lab.pid, signal.SIGINT)
+            os.killpg(lab.pid, signal.SIGTERM)  # not SIGINT: who starts the tests in the background ignores it
         output, _ = lab.communicate(timeout=PATIENCE)
     # A server that was given from outside may hold an academy already.
     assert name != "sqlite" or "20 courses, 200 learners, 600 enrollments" in output

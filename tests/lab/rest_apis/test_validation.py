@@ -204,7 +204,10 @@ def test_different_courses_do_not_disturb_each_other(people: People) -> None:
 def test_two_changes_to_one_slug_conflict_too(people: People) -> None:
     Course.objects.filter(slug="django").update(teacher=people.teacher)
     answers = race(people, *(("patch", f"{COURSES}{slug}/", {"slug": "sql"}) for slug in ("python", "django")))
-    assert [status for status, _ in answers] == [200, 409]
+    # InnoDB may call the two a deadlock before it comes to the constraint; then the loser is asked to try again.
+    refusals = {409, 503} if connection.vendor == "mysql" else {409}
+    assert answers[0][0] == 200
+    assert answers[1][0] in refusals
     assert Course.objects.filter(slug="sql").count() == 1
 
 
