@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from scripts.pages import ROOT
+from tests.linters import assert_schema
 
 GITHUB = ROOT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
@@ -22,11 +23,7 @@ SCHEMAS = {
 
 @pytest.mark.parametrize(("schema", "pattern"), SCHEMAS.items())
 def test_schemas(schema: str, pattern: str) -> None:
-    files = sorted(GITHUB.glob(pattern))
-    assert files
-    command = [str(ROOT / ".venv/bin/check-jsonschema"), "--builtin-schema", schema, *map(str, files)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout
+    assert_schema(schema, *sorted(GITHUB.glob(pattern)))
 
 
 def test_zizmor_finds_nothing() -> None:

@@ -28,8 +28,9 @@ from lab.ci_cd.rollback_samples import steps_of_ten, wrong_remove
 from scripts.pages import ROOT
 from tests.lab.ci_cd.visitors import visit, visitors
 from tests.lab.ci_cd.workflows import BIN
-from tests.lab.docker.conftest import NO_FORWARDING, container, docker, engine, image
+from tests.lab.docker.conftest import NO_FORWARDING, container, docker, engine, image, until
 from tests.lab.production import PRODUCTION
+from tests.linters import hadolint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -139,23 +140,15 @@ def site(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]
                 image=image,
             ),
         ):
-            until(lambda: "accepting" in docker("exec", postgres, "pg_isready", "-h", "127.0.0.1", check=False))
+            until(lambda: "accepting" in docker("exec", postgres, "pg_isready", "-h", "127.0.0.1", check=False), 60)
             docker("run", "--rm", *made.options, image, "python", "lab/manage.py", "migrate", "-v", "0")
             docker("run", "--detach", "--name", f"{name}-blue", *made.options, image)
-            until(lambda: visit(made.url, AS_THE_PROXY_DOES)[0] == "200")
+            until(lambda: visit(made.url, AS_THE_PROXY_DOES)[0] == "200", 60)
             yield made
     finally:
         for color in ("blue", "green"):
             docker("rm", "--force", "--volumes", f"{name}-{color}", check=False)
         docker("network", "rm", name, check=False)
-
-
-def until(true: Callable[[], object], seconds: float = 60) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come to be"
-        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +205,7 @@ def test_back_to_the_previous_image(site: Site, releases: dict[str, str], image:
     assert site.serving != before
     assert site.insert() == "inserted"
     docker("restart", f"{site.name}-proxy")  # as after a machine that went down: the file of the proxy is still there
-    until(lambda: visit(site.url, AS_THE_PROXY_DOES)[0] == "200")
+    until(lambda: visit(site.url, AS_THE_PROXY_DOES)[0] == "200", 60)
     assert site.serving != before
     status, again, seen = site.deploy(image, "academy:previous")
     assert status == seen.failed == 0, (again, seen.statuses)
@@ -320,8 +313,7 @@ def test_no_way_back_to_a_container_that_may_have_stopped(tmp_path: Path) -> Non
 
 def test_the_script_and_the_releases_are_well_written() -> None:
     assert subprocess.run([BIN / "shellcheck", SCRIPT], capture_output=True, check=False).stdout == b""
-    said = subprocess.run([BIN / "hadolint", "--no-color", RELEASES], capture_output=True, text=True, check=False)
-    assert set(re.findall(r"DL\d+", said.stdout)) == {"DL3006"}  # nexus-lab has no version
+    assert set(re.findall(r"DL\d+", hadolint(RELEASES))) == {"DL3006"}  # nexus-lab has no version
 
 
 # What does not roll back ----------------------------------------------------------------------------

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from scripts.pages import ROOT
-from tests.lab.ci_cd.workflows import BIN, EXAMPLES, OWN, SHELLS, Step, content, render, run, stand_ins, steps, zizmor
+from tests.lab.ci_cd.workflows import EXAMPLES, OWN, SHELLS, Step, content, render, run, stand_ins, steps, zizmor
+from tests.linters import assert_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,10 +89,7 @@ def replaced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("schema", "files"), [("vendor.github-workflows", WORKFLOWS), ("vendor.github-actions", ACTIONS)]
 )
 def test_they_satisfy_githubs_schema(schema: str, files: list[Path]) -> None:
-    assert files
-    command = [str(BIN / "check-jsonschema"), "--builtin-schema", schema, *map(str, files)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+    assert_schema(schema, *files)
 
 
 def test_zizmor_finds_nothing_in_those_that_are_meant_to_be_right() -> None:

@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,20 +79,50 @@ def image(engine: None) -> str:
 
 
 @pytest.fixture
-def project(engine: None) -> Iterator[Callable[..., str]]:
+def project_name() -> str:
+    """A name that no other project has."""
+    return f"nexus-test-{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def project(engine: None, project_name: str) -> Iterator[Callable[..., str]]:
     """``project("up", "--wait", files=["compose.yaml"], cwd=…)`` runs ``docker compose`` in a project of this test.
 
     Its containers, networks and volumes go when the test ends.
     """
-    name = f"nexus-test-{secrets.token_hex(4)}"
 
     def run(*words: str, files: Sequence[str] = (), cwd: Path = ROOT, check: bool = True, **variables: str) -> str:
         named = [word for file in files for word in ("--file", file)]
-        return docker("compose", "--project-name", name, *named, *words, cwd=cwd, check=check, **variables)
+        return docker("compose", "--project-name", project_name, *named, *words, cwd=cwd, check=check, **variables)
 
     yield run
     # Without its files Compose finds what belongs to a project by labels.
-    docker("compose", "--project-name", name, "down", "--volumes", "--timeout", "1", cwd=Path("/"), check=False)
+    docker("compose", "--project-name", project_name, "down", "--volumes", "--timeout", "1", cwd=Path("/"), check=False)
+
+
+@pytest.fixture
+def name(project: Callable[..., str], project_name: str) -> str:
+    """The name of the project of this test, for commands that are not Compose's; its containers go with the test."""
+    return project_name
+
+
+@pytest.fixture
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A copy of the files of the page, in the folder where sessions run."""
+    shutil.copytree(request.module.FOLDER, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def until(true: Callable[[], object], seconds: float = 30) -> None:
+    """Wait until something is so.
+
+    Raises:
+        AssertionError: It does not come to be in time.
+    """
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "that did not happen"
+        time.sleep(0.1)
 
 
 @contextmanager

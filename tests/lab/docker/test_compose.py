@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import socket
@@ -18,6 +17,7 @@ from lab.docker.compose.web import connect
 from scripts import services
 from scripts.pages import ROOT
 from tests.lab.docker.conftest import docker
+from tests.linters import assert_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,14 +31,6 @@ FOLDER = ROOT / "lab" / "docker" / "compose"
 BIN = Path(sys.executable).parent
 RIGHT = FOLDER / "compose.yaml"
 FILES = ("compose.yaml", "wrong-race.yaml", "wrong-impatient.yaml", "patient.yaml", "version.yaml")
-
-
-@pytest.fixture
-def name(project: Project) -> str:
-    """The name of the project of this test, for commands that are not Compose's; its containers go with the test."""
-    found = json.loads(project("config", "--format", "json", files=[str(RIGHT)]))["name"]
-    assert isinstance(found, str)
-    return found
 
 
 @pytest.fixture
@@ -209,8 +201,4 @@ def test_connect_connects_or_fails() -> None:
 
 @pytest.mark.slow
 def test_the_files_satisfy_the_schema() -> None:
-    words = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec"]
-    checked = subprocess.run(
-        [*words, *(str(FOLDER / file) for file in FILES)], capture_output=True, text=True, check=False
-    )
-    assert checked.returncode == 0, checked.stdout
+    assert_schema("vendor.compose-spec", *(FOLDER / file for file in FILES))

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,8 @@ import pytest
 import yaml
 
 from scripts.pages import ROOT
-from tests.lab.docker.conftest import docker
+from tests.lab.docker.conftest import docker, until
+from tests.linters import assert_schema, hadolint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -48,21 +48,6 @@ def plugin() -> None:
     words = ["docker", "compose", "version"]
     if shutil.which("docker") is None or subprocess.run(words, capture_output=True, check=False).returncode:
         pytest.skip("docker has no Compose plugin here")
-
-
-@pytest.fixture
-def name(project: Project) -> str:
-    """The name of the project of this test; its containers go with the test."""
-    found = json.loads(project("config", "--format", "json", files=[str(FOLDER / "base.yaml")]))["name"]
-    assert isinstance(found, str)
-    return found
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A copy of the files of the page, in the folder where sessions run."""
-    shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
-    return tmp_path
 
 
 def config(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -374,14 +359,6 @@ def watching(name: str, folder: Path) -> Iterator[None]:
         process.wait(timeout=30)
 
 
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "that did not happen"
-        time.sleep(0.2)
-
-
 @pytest.mark.services
 def test_watch(name: str, project: Project, tmp_path: Path, record: Recorder) -> None:
     folder = tmp_path / "watch"
@@ -427,15 +404,10 @@ def test_the_files_satisfy_the_schema(tmp_path: Path) -> None:
     """Without the tag that is Compose's own."""
     copies = []
     for name in FILES:
-        copies.append(str(tmp_path / name.replace("/", "-")))
-        Path(copies[-1]).write_text((FOLDER / name).read_text().replace(" !override", ""))
-    words = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec"]
-    checked = subprocess.run([*words, *copies], capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stdout
+        copies.append(tmp_path / name.replace("/", "-"))
+        copies[-1].write_text((FOLDER / name).read_text().replace(" !override", ""))
+    assert_schema("vendor.compose-spec", *copies)
 
 
 def test_hadolint_finds_nothing() -> None:
-    linted = subprocess.run(
-        [BIN / "hadolint", "--no-color", FOLDER / "watch" / "Dockerfile"], capture_output=True, text=True, check=False
-    )
-    assert linted.stdout == ""
+    assert hadolint(FOLDER / "watch" / "Dockerfile") == ""

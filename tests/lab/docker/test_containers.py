@@ -6,10 +6,7 @@ import io
 import json
 import re
 import shutil
-import subprocess
-import sys
 import tarfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,9 +14,11 @@ import pytest
 from lab.docker.containers import files
 from scripts.pages import ROOT
 from tests.lab.docker.conftest import docker
+from tests.linters import hadolint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from tests.recording.files import Recorder
 
@@ -141,6 +140,4 @@ def test_files_reads_every_layer(tmp_path: Path, compressed: str) -> None:
 
 @pytest.mark.parametrize(("name", "findings"), [("wrong-delete.Dockerfile", ["DL3059"]), ("bind.Dockerfile", [])])
 def test_the_linter_does_not_see_the_file_that_stays(name: str, findings: list[str]) -> None:
-    hadolint = Path(sys.executable).parent / "hadolint"
-    linted = subprocess.run([hadolint, "--no-color", FOLDER / name], capture_output=True, text=True, check=False)
-    assert re.findall(r"DL\d+", linted.stdout) == findings
+    assert re.findall(r"DL\d+", hadolint(FOLDER / name)) == findings

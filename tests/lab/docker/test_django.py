@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,8 +29,9 @@ from lab.docker.django import LOCK, migrate_in_turn, wrong_five_seats
 from scripts import services
 from scripts.pages import ROOT
 from tests import databases
-from tests.lab.docker.conftest import docker
+from tests.lab.docker.conftest import docker, until
 from tests.lab.marks import recorded_on_5_2
+from tests.linters import assert_schema
 from tests.recording.exchange import exchange
 
 if TYPE_CHECKING:
@@ -139,14 +139,6 @@ def test_production(image: str, folder: Path, variables: dict[str, str], play: C
     assert scaled.count("\n127.0.0.1:…") == 2
 
 
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "that did not happen"
-        time.sleep(0.1)
-
-
 @pytest.mark.services
 def test_a_missing_variable_is_one_line(image: str, docker_shell: Shell, record: Recorder) -> None:
     docker_shell("django_missing.console", clean=clean)
@@ -232,9 +224,7 @@ def plain_yaml(name: str) -> str:
 @pytest.mark.parametrize("name", OURS)
 def test_the_compose_files_satisfy_the_schema(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(plain_yaml(name))
-    words = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(tmp_path / name)]
-    checked = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stdout
+    assert_schema("vendor.compose-spec", tmp_path / name)
 
 
 @contextmanager

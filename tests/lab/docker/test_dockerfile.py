@@ -23,6 +23,7 @@ import pytest
 from lab.docker.containers import files
 from scripts.pages import ROOT
 from tests.lab.docker.conftest import docker
+from tests.linters import hadolint
 from tests.recording.chart import Measurement
 
 if TYPE_CHECKING:
@@ -348,9 +349,7 @@ def test_progress_is_read() -> None:
     ],
 )
 def test_hadolint(name: str, findings: set[str]) -> None:
-    hadolint = Path(sys.executable).parent / "hadolint"
-    said = subprocess.run([hadolint, "--no-color", name], cwd=FOLDER, capture_output=True, text=True, check=False)
-    assert set(re.findall(r"DL\d+", said.stdout)) == findings
+    assert set(re.findall(r"DL\d+", hadolint(FOLDER / name))) == findings
 
 
 def test_what_hadolint_says_of_the_naive_one(tmp_path: Path, shell: Callable[..., None]) -> None:

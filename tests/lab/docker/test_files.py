@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from scripts.pages import ROOT
+from tests.linters import assert_schema, hadolint
 
 BIN = Path(sys.executable).parent
 COMPOSE = ("compose.yaml", "compose.override.yaml", "compose.production.yaml")
@@ -25,13 +26,12 @@ def run(*words: str | Path, **variables: str) -> subprocess.CompletedProcess[str
 
 
 def test_hadolint_finds_nothing() -> None:
-    assert run(BIN / "hadolint", "--no-color", "Dockerfile").stdout == ""
+    assert hadolint(ROOT / "Dockerfile") == ""
 
 
 @pytest.mark.slow
 def test_the_compose_files_satisfy_the_schema() -> None:
-    checked = run(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", *COMPOSE)
-    assert checked.returncode == 0, checked.stdout
+    assert_schema("vendor.compose-spec", *(ROOT / name for name in COMPOSE))
 
 
 @pytest.fixture(scope="module")

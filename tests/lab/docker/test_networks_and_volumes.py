@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from lab.docker.networks_and_volumes.reach import reach
 from scripts import services
 from scripts.pages import ROOT
 from tests.lab.docker.conftest import docker
+from tests.linters import assert_schema, hadolint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,21 +29,6 @@ FOLDER = ROOT / "lab" / "docker" / "networks_and_volumes"
 BIN = Path(sys.executable).parent
 FILES = ("compose.yaml", "wrong-ports.yaml", "volumes.yaml", "wrong-database.yaml")
 NETWORKS, PUBLISHED, VOLUMES = (str(FOLDER / name) for name in FILES[:3])
-
-
-@pytest.fixture
-def name(project: Project) -> str:
-    """The name of the project of this test."""
-    found = json.loads(project("config", "--format", "json", files=[VOLUMES]))["name"]
-    assert isinstance(found, str)
-    return found
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A copy of the files of the page, in the folder where sessions run."""
-    shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
-    return tmp_path
 
 
 @pytest.fixture
@@ -274,15 +258,8 @@ def test_reach_says_what_came_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_the_files_satisfy_the_schema() -> None:
-    words = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec"]
-    checked = subprocess.run(
-        [*words, *(str(FOLDER / file) for file in FILES)], capture_output=True, text=True, check=False
-    )
-    assert checked.returncode == 0, checked.stdout
+    assert_schema("vendor.compose-spec", *(FOLDER / file for file in FILES))
 
 
 def test_hadolint_finds_nothing() -> None:
-    linted = subprocess.run(
-        [BIN / "hadolint", "--no-color", FOLDER / "owner.Dockerfile"], capture_output=True, text=True, check=False
-    )
-    assert linted.stdout == ""
+    assert hadolint(FOLDER / "owner.Dockerfile") == ""

@@ -6,10 +6,7 @@ import io
 import json
 import re
 import shutil
-import subprocess
-import sys
 import tarfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,9 +14,11 @@ import pytest
 from lab.docker.production_image import find
 from scripts.pages import ROOT
 from tests.lab.docker.conftest import docker
+from tests.linters import hadolint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.recording.files import Recorder
 
@@ -194,6 +193,4 @@ def test_find_reads_descriptions_and_layers(tmp_path: Path) -> None:
     ],
 )
 def test_hadolint(name: str, findings: set[str]) -> None:
-    hadolint = Path(sys.executable).parent / "hadolint"
-    said = subprocess.run([hadolint, "--no-color", FOLDER / name], capture_output=True, text=True, check=False)
-    assert set(re.findall(r"DL\d+", said.stdout)) == findings
+    assert set(re.findall(r"DL\d+", hadolint(FOLDER / name))) == findings

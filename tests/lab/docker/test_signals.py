@@ -8,9 +8,9 @@ import secrets
 import shutil
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,8 @@ import yaml
 from lab.docker.healthcheck import ask
 from lab.docker.signals import application, zombies
 from scripts.pages import ROOT
-from tests.lab.docker.conftest import container, docker
+from tests.lab.docker.conftest import container, docker, until
+from tests.linters import hadolint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ SLEEP = ("python", "-c", "import time; print('Booting worker', flush=True); time
 READ = "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:8000/').read())"
 QUIET = "--no-healthcheck"  # which starts a Python in each container, every second
 READY = "/tmp/ready"  # noqa: S108  (in the container)
+soon = partial(until, seconds=20)
 LONG, SHORT = 40, 2  # seconds that docker stop waits here, instead of 10: a busy machine is slow to obey
 
 
@@ -55,14 +57,6 @@ def built(name: str, folder: Path, **scripts: str) -> Iterator[str]:
         docker("rmi", "--force", tag, check=False)
 
 
-def until(true: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "that did not happen"
-        time.sleep(0.1)
-
-
 def inspect(identity: str, what: str) -> str:
     """Return one thing that ``docker inspect`` says."""
     return docker("inspect", "--format", "{{" + what + "}}", identity).strip()
@@ -71,9 +65,9 @@ def inspect(identity: str, what: str) -> str:
 def stopped(*words: str, image: str, grace: int) -> tuple[str, str, str]:
     """Start a container and stop it; return its process 1, whether it was killed, and its status."""
     with container(QUIET, *words, image=image) as identity:
-        until(lambda: "Booting worker" in docker("logs", identity))
+        soon(lambda: "Booting worker" in docker("logs", identity))
         if "8000" in docker("logs", identity):  # a worker that only begins to start would miss the signal, too
-            until(lambda: "enrolled" in docker("exec", identity, "python", "-c", READ, check=False))
+            soon(lambda: "enrolled" in docker("exec", identity, "python", "-c", READ, check=False))
         first = docker("exec", identity, "cat", "/proc/1/comm").strip()
         docker("stop", "--timeout", str(grace), identity)
         status = inspect(identity, ".State.ExitCode")
@@ -139,11 +133,11 @@ def in_flight(seconds: int, grace: int, image: str, network: str) -> tuple[str, 
     """Send a request that takes so long, stop the container meanwhile; return the answer and the status."""
     options = (QUIET, "--network", network, "--publish", "127.0.0.1::8000")
     with container(*options, image=image) as identity, ThreadPoolExecutor() as pool:
-        until(lambda: "Booting worker" in docker("logs", identity))
+        soon(lambda: "Booting worker" in docker("logs", identity))
         url = f"http://{docker('port', identity, '8000').split()[0]}/"
-        until(lambda: answer(url) == "200 enrolled")
+        soon(lambda: answer(url) == "200 enrolled")
         waiting = pool.submit(answer, f"{url}?{seconds}")
-        until(lambda: f"enrolling, {float(seconds)} seconds" in docker("logs", identity))  # the worker has begun
+        soon(lambda: f"enrolling, {float(seconds)} seconds" in docker("logs", identity))  # the worker has begun
         assert not waiting.done()
         docker("stop", "--timeout", str(grace), identity)
         return waiting.result(), inspect(identity, ".State.ExitCode")
@@ -187,11 +181,11 @@ def test_states_of_health(image: str, record: Recorder) -> None:
     with container(*options, *starting, "--", "sleep", "60", image=image) as identity:
 
         def becomes(state: str, what: str) -> None:
-            until(lambda: inspect(identity, ".State.Health.Status") == state)
+            soon(lambda: inspect(identity, ".State.Health.Status") == state)
             running, restarts = inspect(identity, ".State.Status"), inspect(identity, ".RestartCount")
             said.append(f"{what:23}{state:11}{running}, restarts: {restarts}")
 
-        until(lambda: int(inspect(identity, "len .State.Health.Log")) >= 2)
+        soon(lambda: int(inspect(identity, "len .State.Health.Log")) >= 2)
         becomes("starting", "started; checks fail")
         docker("exec", identity, "touch", READY)
         becomes("healthy", "one check succeeds")
@@ -208,7 +202,7 @@ def test_the_lab_says_that_it_is_healthy(image: str) -> None:
     variables = {"DATABASE_URL": "sqlite:////tmp/db", "SECRET_KEY": key, "ALLOWED_HOSTS": "academy.example"}
     words = [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
     with container(*words, image=image) as identity:
-        until(lambda: inspect(identity, ".State.Health.Status") == "healthy")
+        soon(lambda: inspect(identity, ".State.Health.Status") == "healthy")
         assert inspect(identity, ".Config.StopSignal") in {"", "<no value>"}  # none: SIGTERM
 
 
@@ -230,7 +224,7 @@ def test_the_module_counts(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_child_that_nobody_waits_for_is_a_zombie() -> None:
     with subprocess.Popen(["true"]):
-        until(lambda: "(true)" in zombies())
+        soon(lambda: "(true)" in zombies())
     assert "(true)" not in zombies()  # leaving the block waited for it
 
 
@@ -251,8 +245,7 @@ def test_ask_says_what_the_lab_says(live_server: LiveServer, settings: Settings)
     ],
 )
 def test_hadolint_sees_the_shell_form(name: str, findings: list[str]) -> None:
-    said = subprocess.run([BIN / "hadolint", "--no-color", FOLDER / name], capture_output=True, text=True, check=False)
-    assert re.findall(r"DL\d+", said.stdout) == findings
+    assert re.findall(r"DL\d+", hadolint(FOLDER / name)) == findings
 
 
 def test_docker_waits_longer_than_gunicorn() -> None:

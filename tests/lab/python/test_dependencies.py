@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.recording.files import Recorder
-
     Play = Callable[[str], str]
 
 pytestmark = [NEEDED, pytest.mark.slow]
@@ -42,19 +40,6 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         desk = Desk(tmp_path, indexes)
         desk.put(PROJECT, "gradebook")
         yield desk
-
-
-@pytest.fixture
-def play(record: Recorder, desk: Desk) -> Play:
-    """``play("dependencies_wheel.console")`` runs a recorded session again in the project and compares it."""
-
-    def again(name: str) -> str:
-        index = {"PIP_INDEX_URL": desk.indexes.url(), "UV_DEFAULT_INDEX": desk.indexes.url()}
-        text = desk.play(LAB / "recorded" / name, "gradebook", **index)
-        record(name, text)
-        return text
-
-    return again
 
 
 def test_the_command_of_the_project(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,19 +50,6 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         yield desk
 
 
-@pytest.fixture
-def play(record: Recorder, desk: Desk) -> Play:
-    """``play("lock_files_moves.console")`` runs a recorded session again in the project and compares it."""
-
-    def again(name: str) -> str:
-        index = {"PIP_INDEX_URL": desk.indexes.url(), "UV_DEFAULT_INDEX": desk.indexes.url()}
-        text = desk.play(LAB / "recorded" / name, "gradebook", **index)
-        record(name, text)
-        return text
-
-    return again
-
-
 def lock(desk: Desk) -> str:
     """Return the lock file."""
     return (desk.home / "gradebook" / "uv.lock").read_text(encoding="utf-8")
