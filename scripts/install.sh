@@ -7,8 +7,8 @@
 #   scripts/install.sh tests     .venv with what the tests need, and the Node packages
 #   scripts/install.sh graphene  graphene-django beside .venv: it cannot live with the lab's GraphQL
 #   scripts/install.sh managers  .venv/managers: pip, Pipenv, Poetry and uv, apart from everything else
-#   scripts/install.sh servers   MariaDB and wrk, if that asks nothing of anybody
-#   scripts/install.sh system    MariaDB, wrk, and Chromium for the browser tests
+#   scripts/install.sh servers   MariaDB, RabbitMQ and wrk, if that asks nothing of anybody
+#   scripts/install.sh system    MariaDB, RabbitMQ, wrk, and Chromium for the browser tests
 #
 # PYTHON names the interpreter for .venv (python3). Prints one line and fails if it cannot go on.
 set -euo pipefail
@@ -140,6 +140,19 @@ install_mariadb() {
     fi
 }
 
+# This package starts a server, unless the machine forbids it, as containers do in policy-rc.d.
+# TEST_RABBITMQ_URL names a server that runs already.
+install_rabbitmq() {
+    if [ -n "${TEST_RABBITMQ_URL:-}" ] || [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]; then
+        return
+    fi
+    if [ -x /usr/sbin/policy-rc.d ] && apt_get rabbitmq-server; then
+        echo "Installed RabbitMQ (once)"
+    else
+        echo "There is no RabbitMQ: tests that need it will be skipped. To run them: apt-get install rabbitmq-server"
+    fi
+}
+
 # The load generator of the measurements.
 install_wrk() {
     if command -v wrk >/dev/null; then
@@ -165,8 +178,8 @@ for part in "$@"; do
     tests) install_python requirements-dev.txt && install_node ;;
     graphene) install_graphene .venv ;;
     managers) install_managers ;;
-    system) install_browser && install_mariadb && install_wrk ;;
-    servers) install_mariadb && install_wrk ;;
+    system) install_browser && install_mariadb && install_rabbitmq && install_wrk ;;
+    servers) install_mariadb && install_rabbitmq && install_wrk ;;
     *) fail "usage: scripts/install.sh [site] [lab] [tests] [next] [graphene] [managers] [servers] [system]" ;;
     esac
 done

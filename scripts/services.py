@@ -36,7 +36,7 @@ HOST = "127.0.0.1"
 LIMIT = 30  # seconds for one step of a start or a stop; a slow disk needs a few
 PATIENCE = 2  # seconds for one attempt to log in; on a taken port some other program may be silent
 TRIES = 5  # ports: another program may take one between our look and the server's
-TAKEN = "Address already in use"
+TAKEN = re.compile("Address already in use|eaddrinuse")
 STARTED = "started "  # what the guard says before the URL
 
 
@@ -55,6 +55,7 @@ class Server:
     given: ClassVar[str]  # the environment variable that names a server which runs already
     prints: ClassVar[str]  # the variable that the command line prints
     form: ClassVar[str]
+    packages: ClassVar[str] = ""  # of the system, for who lacks the program
     stops_on: ClassVar[signal.Signals] = signal.SIGTERM
 
     def __init__(self, folder: Path) -> None:
@@ -84,6 +85,9 @@ class Server:
     def ready(self, port: int, process: int) -> bool:
         """Say whether the server answers; another program on the same port does not count."""
         raise NotImplementedError
+
+    def leave(self) -> None:
+        """Stop what the server has started beside itself and left behind: nothing, for most."""
 
     def url(self, port: int) -> str:
         """Return the URL in the form that django-environ reads."""
@@ -126,9 +130,7 @@ class Server:
         """Return the path of a program of the system."""
         path = shutil.which(name, path=self.environment["PATH"] + os.pathsep + "/usr/libexec")
         if path is None:
-            raise Unavailable(
-                f"{self.title} is not installed (no {name}): apt-get install mariadb-server-core mariadb-client-core"
-            )
+            raise Unavailable(f"{self.title} is not installed (no {Path(name).name}): apt-get install {self.packages}")
         return path
 
     def run(self, *command: str | Path) -> None:
@@ -225,6 +227,7 @@ class MariaDB(Server):
     given = "TEST_MYSQL_URL"
     prints = "DATABASE_URL"
     form = "mysql://nexus:{password}@{host}:{port}/nexus"
+    packages = "mariadb-server-core mariadb-client-core"
 
     # Small files and no wait for the disk: the data does not outlive the tests.
     options = (
@@ -317,7 +320,67 @@ class Valkey(Server):
             return False
 
 
-SERVERS: dict[str, type[Server]] = {"postgresql": PostgreSQL, "mariadb": MariaDB, "valkey": Valkey}
+class RabbitMQ(Server):
+    """RabbitMQ of the system, with a node, a cookie and a port mapper of its own."""
+
+    title = "RabbitMQ"
+    given = "TEST_RABBITMQ_URL"
+    prints = "BROKER_URL"
+    form = "amqp://nexus:{password}@{host}:{port}//"
+    packages = "rabbitmq-server"
+
+    def prepare(self) -> None:
+        """Find the program, and write its configuration."""
+        # The wrapper in /usr/sbin insists on a user of its own.
+        self.server = self.program("/usr/lib/rabbitmq/bin/rabbitmq-server")
+        self.mapper = 0
+        self.node = f"nexus-{secrets.token_hex(4)}@localhost"
+        settings = {
+            "default_user": "nexus",
+            "default_pass": self.password,
+            "disk_free_limit.absolute": "1MB",
+            "log.console": "true",
+            "log.file": "false",
+        }
+        lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
+        self.environment |= {
+            "ERL_EPMD_ADDRESS": HOST,
+            "RABBITMQ_CONF_ENV_FILE": os.devnull,
+            "RABBITMQ_CONFIG_FILE": str(self.write("rabbitmq.conf", lines)),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.write("plugins", "[].")),
+            "RABBITMQ_LOG_BASE": str(self.folder),
+            "RABBITMQ_MNESIA_BASE": str(self.folder / "mnesia"),
+            "RABBITMQ_NODENAME": self.node,
+        }
+
+    def command(self, port: int) -> list[str]:
+        """Return the command of the server."""
+        self.environment |= {"RABBITMQ_NODE_IP_ADDRESS": HOST, "RABBITMQ_NODE_PORT": str(port)}
+        self.environment["RABBITMQ_DIST_PORT"] = str(free_port())
+        self.mapper = self.mapper or free_port()
+        self.environment["ERL_EPMD_PORT"] = str(self.mapper)
+        return [self.server]
+
+    def ready(self, port: int, process: int) -> bool:  # noqa: ARG002 - the node's name tells the server
+        """Open a connection; the server's first frame names its node."""
+        try:
+            with socket.create_connection((HOST, port), timeout=PATIENCE) as connection:
+                connection.sendall(b"AMQP\x00\x00\x09\x01")
+                return self.node.partition("@")[0].encode() in connection.recv(65536)
+        except OSError:
+            return False
+
+    def leave(self) -> None:
+        """Stop the port mapper, which outlives every node."""
+        self.process((self.program("epmd"), "-port", str(self.mapper), "-kill"), self.log).wait(LIMIT)
+
+
+SERVERS: dict[str, type[Server]] = {
+    "postgresql": PostgreSQL,
+    "mariadb": MariaDB,
+    "valkey": Valkey,
+    "rabbitmq": RabbitMQ,
+}
 
 
 def open_to_all(path: Path) -> bool:
@@ -371,7 +434,7 @@ def launch(server: Server) -> tuple[subprocess.Popen[bytes], str]:
         if process.poll() is None:
             stop_process(process, server.stops_on)
             raise Unavailable(f"{server.title} did not answer within {LIMIT} seconds: {cause(server.log)}")
-        if TAKEN not in server.log.read_text(encoding="utf-8", errors="replace"):
+        if not TAKEN.search(server.log.read_text(encoding="utf-8", errors="replace")):
             break
     raise Unavailable(f"{server.title} did not start: {cause(server.log)}")
 
@@ -395,6 +458,7 @@ def running(name: str) -> Iterator[str]:
             cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
             server = kind(folder)
             server.prepare()
+            cleanup.callback(server.leave)
             process, url = launch(server)
             cleanup.callback(stop_process, process, kind.stops_on)
         except (OSError, KeyError, subprocess.SubprocessError) as error:  # no disk, no right, no user nobody
@@ -440,10 +504,10 @@ def url(name: str) -> str:
     """Return the URL of a running server; the first call of a process starts it.
 
     The user may create and drop databases. A server that the environment names
-    (TEST_POSTGRESQL_URL, TEST_MYSQL_URL, TEST_VALKEY_URL) is used as it is.
+    (TEST_POSTGRESQL_URL, TEST_MYSQL_URL, TEST_VALKEY_URL, TEST_RABBITMQ_URL) is used as it is.
 
     Args:
-        name: ``postgresql``, ``mariadb`` or ``valkey``.
+        name: ``postgresql``, ``mariadb``, ``valkey`` or ``rabbitmq``.
 
     Raises:
         Unavailable: It cannot be had on this machine.

@@ -132,6 +132,15 @@ def valkey(settings: Settings) -> Iterator[BaseCache]:
 
 
 @pytest.fixture
+def rabbitmq() -> str:
+    """The URL of a RabbitMQ server; queues of a test need names of their own."""
+    try:
+        return services.url("rabbitmq")
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture
 def kept_open() -> Iterator[None]:
     """Keep the connection, and so the test's transaction, when a request by WSGI ends, as Django's client does."""
     for signal in (request_started, request_finished):

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import amqp
 import psycopg
 import pymysql
 import pytest
@@ -249,6 +250,33 @@ def test_valkey_starts_once_and_keeps_nothing() -> None:
 
 
 @pytest.mark.slow
+def test_rabbitmq_knows_one_user_and_leaves_no_port_mapper(place: Path) -> None:
+    have("rabbitmq")
+    with services.running("rabbitmq") as url:
+        assert re.fullmatch(r"amqp://nexus:\w+@127\.0\.0\.1:\d+//", url)
+        parts = urlsplit(url)
+        host = f"{parts.hostname}:{parts.port}"
+        with amqp.Connection(host, parts.username, parts.password):
+            assert "beam.smp" in servers_in(place)
+        with pytest.raises(amqp.AccessRefused):
+            amqp.Connection(host, "guest", "guest").connect()
+        mapper = port_mapper(place)
+        assert mapper.exists()
+    assert not mapper.exists() or "(zombie)" in (mapper / "status").read_text()  # nobody may wait for it here
+    assert servers_in(place) == []
+    assert not list(place.iterdir())
+
+
+def port_mapper(place: Path) -> Path:
+    """Return the folder in /proc of Erlang's port mapper, which has gone to the root of the disk."""
+    for name in Path("/proc").glob("[0-9]*/comm"):
+        with suppress(OSError):  # it has ended meanwhile
+            if name.read_text() == "epmd\n" and f"TMPDIR={place}".encode() in (name.parent / "environ").read_bytes():
+                return name.parent
+    pytest.fail("there is none")
+
+
+@pytest.mark.slow
 def test_what_is_not_installed_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -335,7 +363,8 @@ ENDS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ENDS)
 def test_nothing_is_left_however_the_tests_end(user: User, place: Path, how: str) -> None:
-    names = [name for name in services.SERVERS if not lack(name)]
+    # RabbitMQ takes six seconds to start; it has a test of its own.
+    names = [name for name in services.SERVERS if name != "rabbitmq" and not lack(name)]
     process = user.run("-c", TESTS, how, *names)
     assert process.stdout
     assert process.stdout.readline().count("://") == len(names), process.communicate(timeout=30)[1]
