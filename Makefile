@@ -15,7 +15,7 @@ export NO_MKDOCS_2_WARNING := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHON
 
-.PHONY: help serve lab build check test next academy record measure proof lock glossary pictures format
+.PHONY: help serve lab build check test next academy record measure challenge proof lock glossary pictures format
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -77,6 +77,10 @@ record: ## Record anew what the tests of the lab make   (ONLY=lab/django_app)
 measure: ## Measure anew and draw the chart   (NAME=bulk; without it: the names)
 	@scripts/install.sh tests managers system
 	@$(BIN)/python -m pytest -q -s --timeout 900 --regen-all --measure "$(NAME)" tests/lab
+
+challenge: ## Mend a broken system   (NAME=lost-update HINT=1; without them: the names)
+	@scripts/install.sh tests
+	@$(BIN)/python -m scripts.challenge $(NAME) $(HINT:%=--hint %)
 
 proof: ## Show how the blocks of each page are proven
 	@scripts/install.sh tests

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add what ``make measure`` says."""
+    """Add what ``make measure`` and ``make challenge`` say."""
     parser.addoption("--measure", metavar="NAME", help="measure this anew: make measure lists the names")
+    parser.addoption("--solution", metavar="FOLDER", help="run a challenge's test on this folder: make challenge")
 
 
 @pytest.fixture(scope="session")

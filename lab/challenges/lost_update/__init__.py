@@ -1,0 +1,1 @@
+"""Points that two people give at once, of which some are lost."""

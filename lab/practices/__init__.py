@@ -1,0 +1,1 @@
+"""The code behind the practices: before and after, attacked and defended."""

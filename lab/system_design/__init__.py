@@ -1,0 +1,1 @@
+"""From one server to many, with the lab as the case."""

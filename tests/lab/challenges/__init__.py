@@ -1,0 +1,1 @@
+"""Each challenge: broken as its page shows, and mended."""

@@ -1,0 +1,69 @@
+"""Each challenge has one test: it fails on the broken version as its page shows, and passes on the fixed one.
+
+``make challenge`` runs the same test on what a reader has written: ``--solution challenges/lost-update``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scripts.pages import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from types import ModuleType
+
+    from tests.recording.files import Recorder
+
+
+@dataclass(frozen=True)
+class Version:
+    """A folder with one version of a challenge: ``broken``, ``fixed``, or a reader's."""
+
+    folder: Path
+
+    def module(self, name: str) -> ModuleType:
+        """Return the module of that name in the folder."""
+        if self.folder.is_relative_to(ROOT / "lab"):
+            path = ".".join((self.folder / name).relative_to(ROOT).parts)
+            return importlib.import_module(path)
+        spec = importlib.util.spec_from_file_location(name, self.folder / f"{name}.py")
+        assert spec, f"there is no {self.folder / name}.py"
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that asks for ``version`` on the broken and on the fixed one, or on the reader's."""
+    if "version" not in metafunc.fixturenames:
+        return
+    solution = metafunc.config.getoption("solution")
+    slug = Path(str(metafunc.module.__file__)).stem.removeprefix("test_")
+    folder = ROOT / "lab" / "challenges" / slug
+    folders = [Path(solution).resolve()] if solution else [folder / "broken", folder / "fixed"]
+    metafunc.parametrize("version", [pytest.param(Version(path), id=path.name) for path in folders])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Let the broken version fail, and hold its error to the recorded one."""
+    version = pyfuncitem.funcargs.get("version")
+    if not isinstance(version, Version) or version.folder.name != "broken":
+        return (yield)
+    mark = pyfuncitem.get_closest_marker("broken")
+    assert mark, "a test of a challenge has the mark broken(…)"
+    record: Recorder = pyfuncitem._request.getfixturevalue("record")  # the test itself need not ask for it
+    try:
+        yield
+    except Exception as error:  # whichever it is, the recording names it
+        record(mark.args[0], f"{type(error).__name__}: {error}")
+        return True
+    pytest.fail("the broken version passes: either it is not broken, or the test does not see it")

@@ -1,0 +1,1 @@
+"""The practices, attacked and defended."""
