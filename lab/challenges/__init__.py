@@ -1,1 +1,1 @@
-"""Small systems that are broken as real ones are: a folder each, with the mended version beside it."""
+"""Small systems, broken as real ones are: a folder each, with the mended version beside it."""
