@@ -1,0 +1,1 @@
+"""The pages about the handbook, made from the handbook."""
