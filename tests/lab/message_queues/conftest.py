@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lab.asynchronous.upstream import Upstream, running
 from lab.celery import app
 from scripts import services
 from scripts.pages import ROOT
@@ -132,3 +133,10 @@ def worker(broker: str, tmp_path: Path) -> Callable[..., object]:
                     running.kill()
 
     return start
+
+
+@pytest.fixture
+def printer() -> Iterator[Upstream]:
+    """The print shop: it prints what a test releases."""
+    with running() as service:
+        yield service

@@ -1,0 +1,1 @@
+"""One request that lets all others wait."""

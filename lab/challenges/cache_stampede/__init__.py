@@ -1,0 +1,1 @@
+"""An entry ends, and everybody computes it."""

@@ -1,0 +1,1 @@
+"""Sign-ups in one wide table, and in tables of their own."""

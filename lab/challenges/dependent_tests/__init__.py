@@ -1,0 +1,1 @@
+"""Tests that pass alone and fail together."""

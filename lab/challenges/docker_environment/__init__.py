@@ -1,0 +1,1 @@
+"""A small site in two containers that does not start, or starts wrong."""

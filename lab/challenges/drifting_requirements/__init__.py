@@ -1,0 +1,1 @@
+"""The same requirements, and another program on each machine."""

@@ -1,0 +1,1 @@
+"""A key that was removed from the code and not from its history."""

@@ -1,0 +1,1 @@
+"""A catalog behind a serializer that asks once for each row."""

@@ -1,0 +1,1 @@
+"""An API that asks who you are, and not whose row it is."""

@@ -1,0 +1,1 @@
+"""An old title that stays in the cache."""

@@ -1,0 +1,1 @@
+"""A task that is lost, or done twice."""

@@ -1,0 +1,1 @@
+"""A report whose months end at the wrong midnight."""

@@ -1,0 +1,88 @@
+"""Two offices that sell the seats of one course, and what each does when it is cut off."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from redis.exceptions import ConnectionError, TimeoutError  # noqa: A004
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+AWAY = (ConnectionError, TimeoutError)  # of redis-py: Python's own are others
+SEATS = "seats:django"
+
+
+# --8<-- [start:office]
+class RefusedError(Exception):
+    """The office cannot say for certain, so it says nothing: a 503 on the web."""
+
+
+class Office:
+    """Shows and sells seats; the number stands on a server far away."""
+
+    def __init__(self, store: Redis) -> None:
+        self.store = store
+        self.known = 0  # what the server said last
+        self.owed = 0  # sold, and not yet told the server
+
+
+# --8<-- [end:office]
+
+
+# --8<-- [start:careful]
+class Careful(Office):
+    """Gives up availability: no answer rather than a wrong one."""
+
+    def seats(self) -> int:
+        """Return how many seats are left."""
+        try:
+            self.known = int(self.store.get(SEATS) or 0)
+        except AWAY as error:
+            raise RefusedError("try again later") from error
+        return self.known
+
+    def sell(self) -> str:
+        """Sell a seat, if one is left."""
+        try:
+            if int(self.store.decr(SEATS)) >= 0:
+                return "sold"
+            self.store.incr(SEATS)
+        except AWAY as error:
+            raise RefusedError("try again later") from error
+        return "sold out"
+
+
+# --8<-- [end:careful]
+
+
+# --8<-- [start:obliging]
+class Obliging(Office):
+    """Gives up consistency: it answers from what it knew last."""
+
+    def seats(self) -> int:
+        """Return how many seats are left, or were."""
+        try:
+            self.known = int(self.store.get(SEATS) or 0)
+        except AWAY:
+            return self.known - self.owed
+        return self.known
+
+    def sell(self) -> str:
+        """Sell a seat; write it down for later if the server is away."""
+        if self.seats() < 1:
+            return "sold out"
+        try:
+            self.store.decr(SEATS)
+        except AWAY:
+            self.owed += 1
+        return "sold"
+
+    def reconcile(self) -> int:
+        """Tell the server what was sold meanwhile; return what is left."""
+        self.known = int(self.store.decrby(SEATS, self.owed))
+        self.owed = 0
+        return self.known
+
+
+# --8<-- [end:obliging]

@@ -1,0 +1,284 @@
+"""One request waits for another service, and a health check comes meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab.challenges.blocked_event_loop.broken import views as broken
+from lab.challenges.blocked_event_loop.fixed import views as fixed
+from lab.challenges.blocked_event_loop.fixed import views_sync
+from scripts.pages import ROOT
+from scripts.services import free_port
+from tests.lab.asynchronous.asgi import ask
+from tests.lab.marks import recorded_on_5_2
+from tests.lab.message_queues.conftest import within
+from tests.lab.production import PRODUCTION
+from tests.lab.serving import wait
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from types import ModuleType
+
+    from pytest_django import Settings
+
+    from tests.lab.challenges.conftest import Version
+    from tests.recording.files import Recorder
+
+LIMIT = 30  # seconds until something that does not happen is a failure
+PATIENCE = 5  # seconds that the health check may take, of a process that has nothing else to do
+WRONG = pytest.mark.wrong("lab/challenges/blocked_event_loop/broken/views.py:wrong_views")
+
+
+class Registry:
+    """Another service. It answers when it is told to."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.asked, self.may_answer = threading.Event(), threading.Event()
+
+
+@contextmanager
+def running_registry() -> Iterator[Registry]:
+    """Run the registry on a port of its own."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            service.asked.set()
+            service.may_answer.wait(LIMIT)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"[81, 64]")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    service = Registry(f"http://127.0.0.1:{server.server_address[1]}/")
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield service
+    finally:
+        service.may_answer.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    """The service that the report asks."""
+    with running_registry() as service:
+        monkeypatch.setenv("REGISTRY_URL", service.url)
+        yield service
+
+
+@contextmanager
+def loop_in_a_thread(*, debug: bool = False) -> Iterator[asyncio.AbstractEventLoop]:
+    """Run an event loop as a server does, in a thread that this one can watch."""
+    loop = asyncio.new_event_loop()
+    loop.set_debug(debug)
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(LIMIT)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def health_while_a_report_waits(views: ModuleType, settings: Settings, registry: Registry) -> bool:
+    """Say whether the health check is answered before the registry is; the report has to come in the end."""
+    settings.ROOT_URLCONF = views
+    with loop_in_a_thread() as loop:
+        try:
+            report = asyncio.run_coroutine_threadsafe(ask("/report/"), loop)
+            assert registry.asked.wait(LIMIT), "the report asks the registry"
+            health = asyncio.run_coroutine_threadsafe(ask("/health/"), loop)
+            try:
+                answered = health.result(PATIENCE) == b'{"status": "ok"}'
+            except TimeoutError:
+                answered = False
+            assert not report.done(), "the report waits for the registry"
+        finally:
+            registry.may_answer.set()
+        assert report.result(LIMIT) == b'{"grades": [81, 64]}'
+        assert health.result(LIMIT) == b'{"status": "ok"}'
+    return answered
+
+
+@pytest.mark.broken("blocked_event_loop.txt")
+@WRONG
+def test_the_health_check_is_answered(version: Version, settings: Settings, registry: Registry) -> None:
+    answered = health_while_a_report_waits(version.module("views"), settings, registry)
+    assert answered, "while one report waits for the registry, the health check gets no answer"
+
+
+def test_a_synchronous_view_helps_as_well(settings: Settings, registry: Registry) -> None:
+    assert health_while_a_report_waits(views_sync, settings, registry)
+
+
+# The diagnosis
+
+
+def frames(dump: str) -> list[str]:
+    """Return the frames of the thread that stands in the lab, from its first line in Python down to the view's.
+
+    What lies deeper, in the libraries, is cut to one line, with neither paths nor lines of theirs.
+    """
+    stack = next(
+        part for part in re.split(r"^(?=(?:Current thread|Thread) 0x)", dump, flags=re.M) if "/views.py" in part
+    )
+    lines = stack.splitlines()[1:]
+    mine = [line for line in lines if "/lab/challenges/" in line]
+    top = re.sub(r'File ".*/([\w.]+)", line \d+', r'File "…/\1", line …', lines[0])
+    between = "  … the library's frames between …"
+    head = "Thread 0x… (most recent call first):"
+    return [
+        head,
+        top,
+        between,
+        *(line.replace(f"{ROOT}/", "") for line in mine),
+        "  … Django's, asyncio's and Uvicorn's frames …",
+    ]
+
+
+@contextmanager
+def uvicorn(views: str, log: Path, registry: Registry) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Serve views by the challenge's asgi.py, with Uvicorn in a process of its own."""
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "lab.challenges.blocked_event_loop.asgi:application"]
+    environ = {
+        **os.environ,
+        **PRODUCTION,
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "DJANGO_SETTINGS_MODULE": "tests.lab.served",
+        "SERVED_URLS": views,
+        "REGISTRY_URL": registry.url,
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--port", str(port), "--log-level", "error"], cwd=ROOT, env=environ, stderr=output
+        )
+    try:
+        wait(port, process)
+        yield process, f"http://127.0.0.1:{port}"
+    finally:
+        registry.may_answer.set()
+        process.terminate()
+        process.wait(LIMIT)
+
+
+@WRONG
+def test_a_signal_shows_where_the_process_stands(tmp_path: Path, registry: Registry, record: Recorder) -> None:
+    log = tmp_path / "uvicorn.log"
+    with uvicorn(broken.__name__, log, registry) as (process, url):
+
+        def in_select() -> bool:
+            process.send_signal(signal.SIGUSR1)
+            return " in select\n" in log.read_text(encoding="utf-8")
+
+        assert within(LIMIT, in_select), "a loop that has nothing to do"
+        visitor = threading.Thread(target=urllib.request.urlopen, args=(f"{url}/report/",))
+        visitor.start()
+        assert registry.asked.wait(LIMIT)
+        process.send_signal(signal.SIGUSR1)
+        assert within(LIMIT, lambda: " in report\n" in log.read_text(encoding="utf-8"))
+        dump = log.read_text(encoding="utf-8")
+        registry.may_answer.set()
+        visitor.join(LIMIT)
+        assert process.poll() is None, "the process goes on"
+    shown = frames(dump)
+    assert [line.rpartition(" ")[2] for line in shown[3:5]] == ["grades", "report"]
+    record("blocked_event_loop_dump.txt", "\n".join(shown))
+
+
+def test_the_signal_ends_a_process_that_does_not_expect_it() -> None:
+    process = subprocess.Popen(["sleep", "30"])
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(LIMIT) == -signal.SIGUSR1
+
+
+def test_the_application_listens_for_the_signal() -> None:
+    from lab.challenges.blocked_event_loop import asgi
+
+    assert callable(asgi.application)
+    registered: object = faulthandler.unregister(signal.SIGUSR1)  # type: ignore[func-returns-value]  # it returns bool
+    assert registered is True
+
+
+class Lines(logging.Handler):
+    """Collects what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line."""
+        self.lines.append(record.getMessage())
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """What asyncio logs."""
+    handler = Lines()
+    logging.getLogger("asyncio").addHandler(handler)
+    yield handler.lines
+    logging.getLogger("asyncio").removeHandler(handler)
+
+
+def shortened(line: str) -> str:
+    """Return a line of asyncio's log without the places and the times of one machine."""
+    line = re.sub(r"(/[\w.-]+)+/(django/|tests/)", r"\2", line)
+    line = re.sub(r"(\w+\.py):\d+", r"\1:…", line)
+    line = re.sub(r" (wait_for|cb)=.* created at \S+?> took", "> took", line)
+    line = re.sub(r" created at \S+?> took", "> took", line)
+    return re.sub(r"took [\d.]+ seconds", "took … seconds", re.sub(r"Task-\d+", "Task-…", line))
+
+
+@recorded_on_5_2("the task that serves a request is another one")
+@WRONG
+@pytest.mark.parametrize(("module", "warns"), [(broken, True), (fixed, False)], ids=["broken", "fixed"])
+def test_debug_mode_says_that_something_blocked(
+    settings: Settings, registry: Registry, logged: list[str], record: Recorder, module: ModuleType, warns: bool
+) -> None:
+    settings.ROOT_URLCONF = module
+    with loop_in_a_thread(debug=True) as loop:
+        loop.slow_callback_duration = 1
+        report = asyncio.run_coroutine_threadsafe(ask("/report/"), loop)
+        assert registry.asked.wait(LIMIT)
+        threading.Event().wait(1.2)  # longer than debug mode lets pass
+        registry.may_answer.set()
+        report.result(LIMIT)
+    assert bool(logged) is warns
+    if warns:
+        record("blocked_event_loop_debug.txt", "\n".join(map(shortened, logged)))
+
+
+def ruff(*arguments: str) -> str:
+    """Return what ruff finds without the settings of this project."""
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--output-format", "concise", "--select", "ASYNC"]
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False).stdout
+
+
+@WRONG
+def test_ruff_does_not_look_into_the_function() -> None:
+    assert ruff(str(broken.__file__)).strip() == "All checks passed!"
