@@ -1,4 +1,5 @@
 """How long a queue is, how old its oldest message, and whether anybody works on it."""
+# mypy: disallow-untyped-calls=False, disallow-untyped-decorators=False
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import shared_task
 from celery.signals import before_task_publish
-from kombu import Connection
+from kombu.connection import Connection
 
 from lab.celery import app
 

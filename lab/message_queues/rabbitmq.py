@@ -1,10 +1,13 @@
 """Exchanges, queues and acknowledgments of a RabbitMQ server, as Python sees them."""
+# mypy: disallow-untyped-calls=False
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kombu import Connection, Exchange, Producer, Queue
+from kombu.connection import Connection
+from kombu.entity import Exchange, Queue
+from kombu.messaging import Producer
 
 if TYPE_CHECKING:
     from amqp.channel import Channel

@@ -53,6 +53,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("version", [pytest.param(Version(path), id=path.name) for path in folders])
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On a reader's version run the test of the challenge alone, not what proves the rest of its page."""
+    if config.getoption("solution"):
+        items[:] = [item for item in items if isinstance(item, pytest.Function) and "version" in item.fixturenames]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Let the broken version fail, and hold its error to the recorded one."""

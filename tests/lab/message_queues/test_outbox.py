@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
+import django
 import pytest
 from django.core import mail
 from django.db import OperationalError as DatabaseError
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
 SERVER = pytest.mark.databases("postgresql")
 TOGETHER = pytest.mark.django_db(transaction=True)
 MODULE = "lab.message_queues.outbox"
-MAIL = {"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}  # what it sends stands in the log
+CONSOLE = "django.core.mail.backends.console.EmailBackend"  # what a worker sends stands in its log
+MAIL: dict[str, Any] = (
+    {"EMAIL_BACKEND": CONSOLE} if django.VERSION < (6, 1) else {"MAILERS": {"default": {"BACKEND": CONSOLE}}}
+)
 
 
 @pytest.fixture
