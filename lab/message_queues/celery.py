@@ -1,5 +1,4 @@
 """Tasks that show what Celery does with them."""
-# mypy: disallow-untyped-decorators=False
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """Tasks whose worker dies: lost, or done twice."""
-# mypy: disallow-untyped-decorators=False
 
 from __future__ import annotations
 

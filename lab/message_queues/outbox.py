@@ -1,5 +1,4 @@
 """A task and the row that it is about: sent too early, not at all, or with it."""
-# mypy: disallow-untyped-decorators=False
 
 from __future__ import annotations
 

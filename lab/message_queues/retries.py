@@ -1,5 +1,4 @@
 """Tasks that fail: for a moment, for good, or with their whole process."""
-# mypy: disallow-untyped-decorators=False
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ worker_process_init.connect(configure)
 
 
 # --8<-- [start:work]
-@shared_task  # type: ignore[untyped-decorator]  # Celery ships no types
+@shared_task
 def recount(slug: str) -> None:
     """Count the learners of a course again."""
     learners = Course.objects.get(slug=slug).enrollments.count()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pytest
 
 PRODUCTION = {
+    "DEBUG": "false",
     "SECRET_KEY": "n3xus-" * 10,
     "ALLOWED_HOSTS": "academy.example",
     "DATABASE_URL": "sqlite:///academy.sqlite3",

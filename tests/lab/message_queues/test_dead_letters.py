@@ -152,6 +152,7 @@ def starts(printed: str, task: str) -> int:
 
 
 @pytest.mark.wrong("lab/message_queues/dead_letters.py:wrong_report")
+@pytest.mark.databases("postgresql")
 def test_a_poison_message_kills_one_process_after_the_other(broker: str, worker: Callable[..., Any]) -> None:
     options = ("--concurrency", "2", *QUICK[2:])
     with worker("lab.message_queues.dead_letters", *options, **settings(broker)) as running:

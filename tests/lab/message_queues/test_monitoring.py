@@ -72,6 +72,7 @@ def test_a_task_has_its_time(broker: str) -> None:
     assert headers["sent_at"] == first, "a retry keeps the time of its first sending"
 
 
+@pytest.mark.databases("postgresql")
 def test_what_a_worker_has_fetched_is_in_no_queue(
     server: Redis, queue: str, broker: str, worker: Callable[..., Any], session: Session
 ) -> None:

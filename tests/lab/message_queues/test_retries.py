@@ -14,7 +14,7 @@ from unittest.mock import Mock
 from urllib.error import HTTPError
 
 import pytest
-from celery.app.autoretry import add_autoretry_behaviour
+from celery.app import autoretry
 from celery.app.task import Task
 from celery.exceptions import Ignore
 from celery.utils.time import get_exponential_backoff_interval
@@ -185,7 +185,7 @@ def test_the_defaults() -> None:
     assert (Task.max_retries, Task.default_retry_delay) == (3, 180)
     task = app.Task()
     assert not hasattr(task, "retry_backoff")
-    source = inspect.getsource(add_autoretry_behaviour)
+    source = inspect.getsource(autoretry)
     for default in ("'retry_backoff', False", "'retry_backoff_max', 600", "'retry_jitter', True"):
         assert default in source
 

@@ -1,0 +1,60 @@
+"""Documentation that a test can hold to the truth: examples, parameters, and what an API says of itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from drf_spectacular.utils import extend_schema, extend_schema_view
+
+from lab.rest_apis.views import EnrollmentViewSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+# --8<-- [start:seats_left]
+def seats_left(seats: int, enrolled: int) -> int:
+    """Return how many learners can still enroll.
+
+    Never negative: a course whose seats are cut keeps its learners.
+
+    >>> seats_left(seats=20, enrolled=18)
+    2
+    >>> seats_left(seats=10, enrolled=18)
+    0
+    """
+    return max(0, seats - enrolled)
+
+
+# --8<-- [end:seats_left]
+
+
+# --8<-- [start:described]
+@extend_schema_view(
+    create=extend_schema(
+        description=(
+            "Takes a seat at once; there is no waiting list. 409 says which rule "
+            "of the academy forbids it: a draft, a full course, a second time."
+        )
+    ),
+    partial_update=extend_schema(description="Sets the grade; null takes it back."),
+    destroy=extend_schema(description="Gives the seat back, and forgets the grade."),
+)
+class DescribedEnrollmentViewSet(EnrollmentViewSet):
+    """A learner's own enrollments, and those in the courses that one teaches."""
+
+
+# --8<-- [end:described]
+
+
+# --8<-- [start:borrowed]
+def borrowed(document: dict[str, Any]) -> Iterator[str]:
+    """Yield each operation that changes something in the words of one that reads."""
+    for path, item in document["paths"].items():
+        read = item.get("get", {}).get("description")
+        for method, operation in item.items():
+            if method != "get" and operation.get("description") == read is not None:
+                yield f"{method.upper()} {path}: {read}"
+
+
+# --8<-- [end:borrowed]

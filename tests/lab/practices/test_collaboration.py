@@ -1,0 +1,129 @@
+"""The contract compared with a change to it, and what this repository asks of a contribution."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from drf_spectacular.generators import SchemaGenerator
+
+from lab.practices.collaboration import breaks, unknown_commands
+from lab.practices.collaboration_samples import MarkSerializer, PassedSerializer, ReasonSerializer
+from lab.rest_apis import views
+from scripts.pages import ROOT
+
+if TYPE_CHECKING:
+    from tests.lab.people import People
+    from tests.recording.files import Recorder
+
+PROPOSALS = {
+    "`mark` in place of `grade`": MarkSerializer,
+    "a `reason` to enroll": ReasonSerializer,
+    "`passed` beside `grade`": PassedSerializer,
+}
+
+
+def read(path: str) -> str:
+    """Return a file of this repository."""
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def contract() -> dict[str, Any]:
+    agreed: dict[str, Any] = yaml.safe_load(read("lab/rest_apis/openapi.yaml"))
+    return agreed
+
+
+def proposed() -> dict[str, Any]:
+    """Return the description of the API as the code is now."""
+    found: dict[str, Any] = SchemaGenerator(api_version="v1").get_schema(public=True)
+    return found
+
+
+# --8<-- [start:contract]
+def test_the_code_breaks_no_client(contract: dict[str, Any]) -> None:
+    assert list(breaks(contract, proposed())) == []
+
+
+# --8<-- [end:contract]
+
+
+@pytest.mark.wrong("lab/practices/collaboration_samples.py:wrong_mark")
+@pytest.mark.wrong("lab/practices/collaboration_samples.py:wrong_reason")
+def test_which_proposal_breaks_clients(
+    contract: dict[str, Any], monkeypatch: pytest.MonkeyPatch, record: Recorder
+) -> None:
+    rows = ["| Proposal | What the comparison says |", "| --- | --- |"]
+    found = {}
+    for words, serializer in PROPOSALS.items():
+        monkeypatch.setattr(views, "EnrollmentSerializer", serializer)
+        found[words] = list(breaks(contract, proposed()))
+        rows.append(f"| {words} | {'; '.join(f'`{one}`' for one in found[words]) or 'nothing'} |")
+    record("collaboration_breaks.md", "\n".join(rows))
+    assert [bool(one) for one in found.values()] == [True, True, False]
+
+
+def test_what_a_client_meets(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = people.client(people.kofi)
+    assert "grade" in client.get("/api/v1/enrollments/4/").json()
+    monkeypatch.setattr(views, "EnrollmentSerializer", MarkSerializer)
+    answer = client.get("/api/v1/enrollments/4/").json()
+    assert ("grade" in answer, "mark" in answer) == (False, True)
+    monkeypatch.setattr(views, "EnrollmentSerializer", ReasonSerializer)
+    refused = client.post("/api/v1/enrollments/", {"course": "testing"})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "/reason")
+    monkeypatch.setattr(views, "EnrollmentSerializer", PassedSerializer)
+    assert client.get("/api/v1/enrollments/4/").json()["passed"] is True
+
+
+def test_the_comparison_sees_each_kind_of_break() -> None:
+    def api(required: list[str], kind: str = "integer", name: str = "Course") -> dict[str, Any]:
+        schema = {"properties": {"seats": {"type": kind}}, "required": required}
+        return {"paths": {"/courses/": {"get": {}}}, "components": {"schemas": {name: schema}}}
+
+    old = api(["seats"])
+    assert list(breaks(old, old)) == []
+    assert list(breaks(old, api(["seats"], "string"))) == ["Course.seats was integer, is string"]
+    assert list(breaks(old, api([]))) == ["Course.seats may be missing"]
+    assert list(breaks(api([]), old)) == []  # an answer that promises more
+    assert list(breaks(api([], name="CourseRequest"), api(["seats"], name="CourseRequest"))) == [
+        "CourseRequest.seats must be sent"
+    ]
+    assert list(breaks(old, {**old, "paths": {}})) == ["GET /courses/ is gone"]
+
+
+# What this repository asks of a contribution
+
+
+def test_the_paragraph_about_commits(record: Recorder) -> None:
+    [paragraph] = [part for part in read("CONTRIBUTING.md").split("\n\n") if part.startswith("Commit in small steps")]
+    record("collaboration_commits.txt", paragraph.replace(". ", ".\n"))
+
+
+def test_the_template_asks_what_the_guide_explains() -> None:
+    template, guide = read(".github/pull_request_template.md"), read("CONTRIBUTING.md")
+    boxes = re.findall(r"(?m)^- \[ \] (.+)$", template)
+    assert len(boxes) == 3
+    assert "source" in boxes[0]
+    assert "A fact stands with its source" in guide
+    assert "nothing shown as output was typed by hand" in boxes[1]
+    assert "make check" in boxes[2]
+    assert "before a pull request" in guide
+
+
+# --8<-- [start:commands]
+@pytest.mark.parametrize(
+    "path", ["CONTRIBUTING.md", "README.md", ".github/pull_request_template.md"]
+)
+def test_each_command_that_people_are_told_exists(path: str) -> None:
+    assert "make " in read(path)
+    assert unknown_commands(read(path), read("Makefile")) == set()
+
+
+# --8<-- [end:commands]
+
+
+def test_a_command_that_does_not_exist_is_found() -> None:
+    assert unknown_commands("First `make tests`, then `make check`.", read("Makefile")) == {"tests"}
