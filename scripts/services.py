@@ -36,7 +36,7 @@ HOST = "127.0.0.1"
 LIMIT = 30  # seconds for one step of a start or a stop; a slow disk needs a few
 PATIENCE = 2  # seconds for one attempt to log in; on a taken port some other program may be silent
 TRIES = 5  # ports: another program may take one between our look and the server's
-TAKEN = re.compile("Address already in use|eaddrinuse")
+TAKEN = re.compile("Address already in use|eaddrinuse|register/listen error: econnrefused")
 STARTED = "started "  # what the guard says before the URL
 
 

@@ -1,5 +1,4 @@
 """Messages that nobody can process: a place to park them, a look at them, another try."""
-# mypy: disallow-untyped-calls=False, disallow-untyped-decorators=False
 
 from __future__ import annotations
 

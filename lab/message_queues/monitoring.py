@@ -1,5 +1,4 @@
 """How long a queue is, how old its oldest message, and whether anybody works on it."""
-# mypy: disallow-untyped-calls=False, disallow-untyped-decorators=False
 
 from __future__ import annotations
 

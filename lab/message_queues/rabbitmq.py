@@ -1,5 +1,4 @@
 """Exchanges, queues and acknowledgments of a RabbitMQ server, as Python sees them."""
-# mypy: disallow-untyped-calls=False
 
 from __future__ import annotations
 

@@ -45,9 +45,12 @@ def enroll_by_email(email: str, slug: str) -> Enrollment:
 
 
 def routes(view: type[EnrollmentViewSet]) -> SimpleRouter:
-    """Return the routes of one of the two views."""
+    """Return the routes of one of the two views, without versions."""
+    plain = type(
+        view.__name__, (view,), {"versioning_class": None, "__doc__": view.__doc__}
+    )
     router = SimpleRouter()
-    router.register("enrollments", view, basename="enrollment")
+    router.register("enrollments", plain, basename="enrollment")
     return router
 
 

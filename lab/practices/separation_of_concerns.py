@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.http import HttpRequest
 from rest_framework import serializers
 
 from lab.academy.admin import EnrollmentAdmin
 from lab.academy.enrolling import CannotEnroll
 from lab.academy.models import Course, Enrollment
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
 
 
 # --8<-- [start:rule]
@@ -70,7 +72,7 @@ class CheckingSerializer(SeatSerializer):
         return course
 
 
-# --8<-- [start:model]
+# --8<-- [start:clean]
 class CheckingClean(models.Model):
     """A model whose rule stands in clean()."""
 
@@ -87,6 +89,10 @@ class CheckingClean(models.Model):
             raise ValidationError(str(reason)) from reason
 
 
+# --8<-- [end:clean]
+
+
+# --8<-- [start:wrong_save]
 class CheckingSave(models.Model):
     """A model whose rule stands in save()."""
 
@@ -101,11 +107,11 @@ class CheckingSave(models.Model):
         super().save(*args, **options)
 
 
-# --8<-- [end:model]
+# --8<-- [end:wrong_save]
 
 
 # --8<-- [start:signal]
-def check_seat(sender: type[Enrollment], instance: Enrollment, **_: Any) -> None:
+def check_seat(instance: Enrollment, **_: Any) -> None:
     """Ask the rule: a receiver of pre_save."""
     refuse_full(instance.course)
 
@@ -124,16 +130,6 @@ class CheckingQuerySet(models.QuerySet):
 
 
 # --8<-- [end:manager]
-
-
-# --8<-- [start:wrong_grade]
-def wrong_grade(enrollment: Enrollment, grade: int) -> None:
-    """Write down a grade."""
-    enrollment.grade = grade
-    enrollment.save()
-
-
-# --8<-- [end:wrong_grade]
 
 
 # --8<-- [start:admin]

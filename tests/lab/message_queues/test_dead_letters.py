@@ -1,5 +1,4 @@
 """What becomes of messages that nobody can process, on RabbitMQ and with Celery on Valkey."""
-# mypy: disallow-untyped-calls=False
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """The map of the chapter: a queue in eight lines, and its picture."""
-# mypy: disallow-untyped-calls=False
 
 from __future__ import annotations
 

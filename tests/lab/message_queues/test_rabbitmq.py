@@ -1,5 +1,4 @@
 """What a RabbitMQ server does with messages, and what of them is left when it starts again."""
-# mypy: disallow-untyped-calls=False
 
 from __future__ import annotations
 

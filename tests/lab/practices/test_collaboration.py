@@ -73,7 +73,7 @@ def test_what_a_client_meets(people: People, monkeypatch: pytest.MonkeyPatch) ->
     assert ("grade" in answer, "mark" in answer) == (False, True)
     monkeypatch.setattr(views, "EnrollmentSerializer", ReasonSerializer)
     refused = client.post("/api/v1/enrollments/", {"course": "testing"})
-    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "/reason")
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "#/reason")
     monkeypatch.setattr(views, "EnrollmentSerializer", PassedSerializer)
     assert client.get("/api/v1/enrollments/4/").json()["passed"] is True
 
@@ -114,9 +114,7 @@ def test_the_template_asks_what_the_guide_explains() -> None:
 
 
 # --8<-- [start:commands]
-@pytest.mark.parametrize(
-    "path", ["CONTRIBUTING.md", "README.md", ".github/pull_request_template.md"]
-)
+@pytest.mark.parametrize("path", ["CONTRIBUTING.md", "README.md", ".github/pull_request_template.md"])
 def test_each_command_that_people_are_told_exists(path: str) -> None:
     assert "make " in read(path)
     assert unknown_commands(read(path), read("Makefile")) == set()
