@@ -1,3 +1,4 @@
+# mypy: disallow-untyped-calls=False
 """The data that a test needs, from factories, a builder and a file."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 # ruff: noqa: D101, D103, S101  (these are tests)
+# mypy: disallow-untyped-calls=False
 """Data for tests as it should not be made. No run of the suite collects these tests."""
 
 from __future__ import annotations

@@ -41,10 +41,14 @@ def changed(name: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str
 
 
 # --8<-- [start:unknown]
+def told(text: str) -> set[str]:
+    """Return what a text tells people to make."""
+    return set(re.findall(r"(?:`|^\$ |^)make ([a-z]+)", text, re.MULTILINE))
+
+
 def unknown_commands(text: str, makefile: str) -> set[str]:
-    """Return the targets that a text tells people to make, and that do not exist."""
-    named = re.findall(r"\bmake ([a-z]+)\b(?=[`\s]* ?(?:`|#))", text)
-    return set(named) - set(re.findall(r"(?m)^([a-z]+):", makefile))
+    """Return what a text tells people to make, and what cannot be made."""
+    return told(text) - set(re.findall(r"(?m)^([a-z]+):", makefile))
 
 
 # --8<-- [end:unknown]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from lab.academy.models import Enrollment
+from lab.academy.models import Enrollment  # noqa: TC001  (the description reads it)
 from lab.rest_apis.serializers import EnrollmentSerializer
 
 

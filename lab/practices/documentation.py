@@ -1,4 +1,4 @@
-"""Documentation that a test can hold to the truth: examples, parameters, and what an API says of itself."""
+"""Documentation that a test can hold to the truth: examples, and what an API says."""
 
 from __future__ import annotations
 

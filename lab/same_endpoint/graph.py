@@ -1,4 +1,5 @@
 """The catalog as a field of a graph."""
+# mypy: disallow-untyped-decorators=False
 # (Strawberry's decorators with arguments return Any.)
 
 from __future__ import annotations

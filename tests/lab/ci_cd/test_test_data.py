@@ -1,3 +1,4 @@
+# mypy: disallow-untyped-calls=False
 """Data from a seed, from fixtures, factories, a builder and a file: what each says and what it hides."""
 
 from __future__ import annotations

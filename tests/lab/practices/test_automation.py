@@ -39,8 +39,10 @@ def recipe(target: str) -> list[str]:
 def test_the_recipe_of_check(record: Recorder) -> None:
     lines = recipe("check")
     record("automation_check.mk", "\n".join(["check:", *(f"\t{line}" for line in lines)]))
-    quick = [index for index, line in enumerate(lines) if "ruff" in line]
-    assert quick
+    ours = [line for line in lines if "python -m scripts." in line]
+    installs, tools = lines[:1], [line for line in lines[1:] if line not in ours]
+    assert "install" in installs[0]
+    assert (len(ours), len(tools)) == (4, 7)
     assert "pytest" in lines[-1], "the tests come last"
 
 

@@ -51,7 +51,7 @@ PLACES = (FORM, SERIALIZER, CLEAN, SAVE, SIGNAL, MANAGER, SERVICE, CONSTRAINT)
 class Case:
     """Ama, who asks for a seat in a course that must refuse her, and her seat in another."""
 
-    def __init__(self, place: str, client: Client) -> None:
+    def __init__(self, place: str, client: Client, *, free: bool = False) -> None:
         self.place = place
         self.client = client
         self.course, self.other = (
@@ -61,10 +61,12 @@ class Case:
         self.ama, self.kofi = (
             Learner.objects.create(name=name, email=f"{name.lower()}@example.com") for name in ("Ama", "Kofi")
         )
-        if place == CONSTRAINT:
+        if place == CONSTRAINT or free:
             Course.objects.update(seats=9)
+            self.course.refresh_from_db()
         # The rule of the constraint is another: she has joined before.
-        Enrollment.objects.create(course=self.course, learner=self.ama if place == CONSTRAINT else self.kofi)
+        joined = self.ama if place == CONSTRAINT and not free else self.kofi
+        Enrollment.objects.create(course=self.course, learner=joined)
         self.moved = Enrollment.objects.create(course=self.other, learner=self.ama)
         self.data = {"learner": self.ama.pk, "course": self.course.pk}
 
@@ -206,6 +208,17 @@ def test_which_rule_each_way_gets_around(matrix: dict[str, dict[str, str]], reco
     assert matrix[SERVICE]["the admin"] == "around", "the academy's own admin oversells a course"
     assert matrix[CLEAN]["the API"] == "around"
     assert matrix[SIGNAL]["`learners.add()`"] == "around"
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_free_seat_is_given_every_way(place: str, db: None, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    for way, write in WAYS.items():
+        with transaction.atomic():
+            case = Case(place, client, free=True)
+            with rule_in(place, monkeypatch):
+                write(case)
+            assert case.course.enrollments.filter(learner=case.ama).count() == 1, way
+            transaction.set_rollback(True)
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def test_bisect_finds_the_commit(shell: Shell, tmp_path: Path) -> None:
     shell("version_control_bisect.console")
     assert first_bad(academy) == BREAKS
     log = git(academy, "bisect", "log").splitlines()
-    assert sum(line.startswith("git bisect good") or line.startswith("git bisect bad") for line in log) == 4
+    assert sum(line.startswith(("git bisect good", "git bisect bad")) for line in log) == 4
 
 
 def test_bisect_blames_a_commit_that_does_not_load(shell: Shell, tmp_path: Path) -> None:
@@ -100,6 +100,25 @@ def test_bisect_skips_what_it_cannot_judge(shell: Shell, tmp_path: Path) -> None
     academy = history(tmp_path, loads=False)
     shell("version_control_skip.console")
     assert first_bad(academy) == BREAKS
+
+
+@pytest.mark.parametrize(
+    ("status", "found"), [(0, SUBJECTS[-1]), (1, SUBJECTS[1]), (125, ""), (126, ""), (127, ""), (128, "")]
+)
+def test_what_the_status_of_the_command_decides(status: int, found: str, tmp_path: Path) -> None:
+    academy = history(tmp_path)
+    git(academy, "bisect", "start", "HEAD", "HEAD~15")
+    words = ["git", "bisect", "run", "sh", "-c", f"exit {status}"]
+    environ = shells.environment(tmp_path)
+    done = subprocess.run(words, cwd=academy, env=environ, capture_output=True, text=True, check=False)
+    log = git(academy, "bisect", "log")
+    assert (done.returncode == 0) == bool(found), done.stderr
+    assert ("# first bad commit: " in log) == bool(found)
+    if found:
+        assert first_bad(academy) == found
+    else:
+        tried = log.count("\ngit bisect skip")
+        assert tried == (14 if status == 125 else 0), "125 goes on, the others stop at once"
 
 
 def test_every_commit_is_checked_before_the_push(shell: Shell, tmp_path: Path) -> None:
@@ -150,3 +169,14 @@ def test_commits_that_others_have_come_back(shell: Shell, tmp_path: Path) -> Non
     shell("version_control_shared.console")
     subjects = git(tmp_path / "kofi", "log", "--format=%s").splitlines()
     assert subjects.count("Say whether a grade passes") == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "found"), [([], "Say whether a grade passes"), (["--first-parent"], "Merge branch 'grades'")]
+)
+def test_first_parent_stops_at_the_branch(option: list[str], found: str, tmp_path: Path) -> None:
+    academy = branches(tmp_path)
+    git(academy, "merge", "--quiet", "--no-edit", "grades")
+    git(academy, "bisect", "start", *option, "HEAD", "HEAD~2")
+    git(academy, "bisect", "run", "sh", "-c", "test ! -e grades.py")
+    assert first_bad(academy) == found
