@@ -210,6 +210,30 @@ def test_which_rule_each_way_gets_around(matrix: dict[str, dict[str, str]], reco
     assert matrix[SIGNAL]["`learners.add()`"] == "around"
 
 
+@pytest.mark.databases("postgresql")
+def test_a_trigger_holds_for_all(db: None, client: Client) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute((ROOT / "lab/practices/separation_of_concerns.sql").read_text(encoding="utf-8"))
+    for write in WAYS.values():
+        with transaction.atomic():
+            case = Case("Trigger", client)
+            # Nobody on the way expects it: the page, the API and the admin let it through as it is.
+            with pytest.raises(IntegrityError, match="the course is full"), transaction.atomic():
+                write(case)
+            transaction.set_rollback(True)
+    case = Case("Trigger", client)
+    seat = case.course.enrollments.get()
+    seat.grade = 90
+    seat.save()
+    Course.objects.filter(pk=case.course.pk).update(seats=2)
+    esi = Learner.objects.create(name="Esi", email="esi@example.com")
+    two = [Enrollment(learner=learner, course=case.course) for learner in (case.ama, esi)]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Enrollment.objects.bulk_create(two)  # one statement, and one seat for two rows
+    Enrollment.objects.bulk_create(two[:1])
+    assert case.course.enrollments.count() == 2
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_a_free_seat_is_given_every_way(place: str, db: None, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     for way, write in WAYS.items():
