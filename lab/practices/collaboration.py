@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,7 +17,7 @@ if TYPE_CHECKING:
 def breaks(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
     """Yield what may break a client that was written against the old description."""
     for path, item in old["paths"].items():
-        for method in item.keys() - new["paths"].get(path, {}).keys():
+        for method in sorted(item.keys() - new["paths"].get(path, {}).keys()):
             yield f"{method.upper()} {path} is gone"
     schemas = new["components"]["schemas"]
     for name, schema in old["components"]["schemas"].items():
@@ -40,6 +44,19 @@ def changed(name: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str
 # --8<-- [end:breaks]
 
 
+# --8<-- [start:compare]
+def compare(base: str, head: str) -> int:
+    """Print what breaks between two files; return the exit status."""
+    old, new = (yaml.safe_load(Path(file).read_bytes()) for file in (base, head))
+    found = list(breaks(old, new))
+    for change in found:
+        print(change)
+    return 1 if found else 0
+
+
+# --8<-- [end:compare]
+
+
 # --8<-- [start:unknown]
 def told(text: str) -> set[str]:
     """Return what a text tells people to make."""
@@ -52,3 +69,7 @@ def unknown_commands(text: str, makefile: str) -> set[str]:
 
 
 # --8<-- [end:unknown]
+
+
+if __name__ == "__main__":
+    sys.exit(compare(*sys.argv[1:]))

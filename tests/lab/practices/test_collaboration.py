@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from drf_spectacular.generators import SchemaGenerator
 
-from lab.practices.collaboration import breaks, told, unknown_commands
+from lab.practices.collaboration import breaks, compare, told, unknown_commands
 from lab.practices.collaboration_samples import MarkSerializer, PassedSerializer, ReasonSerializer
 from lab.rest_apis import views
 from scripts.pages import ROOT
+from tests.recording.shell import environment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from tests.lab.people import People
     from tests.recording.files import Recorder
 
@@ -64,6 +69,31 @@ def test_which_proposal_breaks_clients(
         rows.append(f"| {words} | {'; '.join(f'`{one}`' for one in found[words]) or 'nothing'} |")
     record("collaboration_breaks.md", "\n".join(rows))
     assert [bool(one) for one in found.values()] == [True, True, False]
+
+
+@pytest.mark.slow
+def test_file_and_code_changed_in_one_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def git(*words: str) -> None:
+        subprocess.run(["git", *words], cwd=tmp_path, env=environment(tmp_path), check=True, capture_output=True)
+
+    agreed = read("lab/rest_apis/openapi.yaml")
+    file, base = tmp_path / "openapi.yaml", tmp_path / "agreed.yaml"
+    base.write_text(agreed, encoding="utf-8")
+    file.write_text(agreed, encoding="utf-8")
+    git("init", "--initial-branch", "main")
+    git("add", "openapi.yaml")
+    git("commit", "--message", "Agree on the contract")
+    git("switch", "--create", "shorter-name")
+    monkeypatch.setattr(views, "EnrollmentSerializer", MarkSerializer)
+    file.write_text(yaml.safe_dump(proposed(), sort_keys=False), encoding="utf-8")
+    assert list(breaks(yaml.safe_load(file.read_text(encoding="utf-8")), proposed())) == []  # file and code agree
+    git("commit", "--all", "--message", "Shorten a name")
+    assert compare(str(base), str(base)) == 0
+    assert compare(str(base), str(file)) == 1
+    assert capsys.readouterr().out == "Enrollment.grade is gone\n"
+    shell("collaboration_compare.console", PYTHONPATH=str(ROOT))
 
 
 def test_what_a_client_meets(people: People, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,7 @@ def test_the_path_of_a_sentence(session: Callable[..., None]) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_api_says_it_over_the_wire(wire: Callable[..., Any], record: Recorder) -> None:
+def test_the_api_says_it_over_the_wire(wire: Callable[..., Any]) -> None:
     exchange = wire("OPTIONS", "/api/v1/courses/")
     assert exchange.status == 200
     assert inspect.getdoc(CourseViewSet) in exchange.body

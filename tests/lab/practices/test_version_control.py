@@ -172,11 +172,11 @@ def test_commits_that_others_have_come_back(shell: Shell, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("option", "found"), [([], "Say whether a grade passes"), (["--first-parent"], "Merge branch 'grades'")]
+    ("option", "found"), [([], "Say whether a grade passes"), (["--first-parent"], "Merge the grades")]
 )
 def test_first_parent_stops_at_the_branch(option: list[str], found: str, tmp_path: Path) -> None:
     academy = branches(tmp_path)
-    git(academy, "merge", "--quiet", "--no-edit", "grades")
+    git(academy, "merge", "--quiet", "-m", "Merge the grades", "grades")
     git(academy, "bisect", "start", *option, "HEAD", "HEAD~2")
     git(academy, "bisect", "run", "sh", "-c", "test ! -e grades.py")
     assert first_bad(academy) == found
