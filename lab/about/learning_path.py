@@ -38,9 +38,9 @@ NEW: Route = {
         f"{DJANGO}transactions.md",
     ),
     "Tests": (
+        f"{PYTHON}testing.md",
         "practices/testing.md",
         f"{DJANGO}testing.md",
-        f"{PYTHON}testing.md",
     ),
     "An API": (
         f"{REST}index.md",

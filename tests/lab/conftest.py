@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import secrets
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from scripts import services
 from scripts.pages import ROOT
 from scripts.services import Unavailable
 from tests import databases
+from tests.lab import workers
 from tests.lab.people import People
 from tests.recording import exchange as exchanges
 from tests.recording import session as sessions
@@ -33,6 +35,7 @@ from tests.recording.files import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
+    from contextlib import AbstractContextManager
 
     from django.core.cache.backends.base import BaseCache
     from pytest_django import DjangoDbBlocker, Settings
@@ -138,6 +141,29 @@ def rabbitmq() -> str:
         return services.url("rabbitmq")
     except Unavailable as reason:
         pytest.skip(str(reason))
+
+
+@pytest.fixture
+def broker(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a broker that the lab's Celery app uses during this test: Valkey, unless the parameter says rabbitmq.
+
+    Tasks go to a queue of the test's own.
+    """
+    with ExitStack() as using:
+        try:
+            url = using.enter_context(workers.use_broker(getattr(request, "param", "valkey")))
+        except Unavailable as reason:
+            pytest.skip(str(reason))
+        yield url
+
+
+@pytest.fixture
+def worker(broker: str, tmp_path: Path) -> Callable[..., AbstractContextManager[workers.Worker]]:
+    """Starts real workers.
+
+    As in ``with worker("lab.message_queues.delivery", concurrency=2) as running``; see ``workers.work``.
+    """
+    return partial(workers.work, broker=broker, folder=tmp_path)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scripts.pages import ROOT
-from tests.lab.message_queues.conftest import broker, worker  # noqa: F401  (fixtures, for test_task_twice.py)
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -25,9 +25,9 @@ from scripts.pages import ROOT
 from scripts.services import free_port
 from tests.lab.asynchronous.asgi import ask
 from tests.lab.marks import recorded_on_5_2
-from tests.lab.message_queues.conftest import within
 from tests.lab.production import PRODUCTION
 from tests.lab.serving import wait
+from tests.lab.workers import within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from lab.challenges.cache_stampede.broken import ranking as broken
 from lab.challenges.cache_stampede.fixed import ranking as fixed
 from lab.challenges.cache_stampede.fixed import ranking_stale
 from tests.lab.database_design.two import LIMIT, people
-from tests.lab.message_queues.conftest import within
+from tests.lab.workers import within
 from tests.recording.sql import queries
 
 if TYPE_CHECKING:

@@ -162,7 +162,10 @@ def test_an_error_says_what_the_entry_shows(record: Recorder, tmp_path: Path, na
 
 
 def test_a_task_that_nobody_sent_is_pending(session: Callable[..., None]) -> None:
-    session("symptom_pending.pycon", app=Celery("academy", broker="memory://", backend="cache+memory://"))
+    session(
+        "symptom_pending.pycon",
+        app=Celery("academy", broker="memory://", backend="cache+memory://", set_as_current=False),
+    )
 
 
 # Servers that refuse

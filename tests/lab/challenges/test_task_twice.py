@@ -20,7 +20,7 @@ from lab.celery import app
 from lab.challenges.task_twice import options
 from lab.challenges.task_twice.broken import copying as broken
 from lab.challenges.task_twice.fixed import copying as fixed
-from tests.lab.message_queues.conftest import LIMIT, Worker, within
+from tests.lab.workers import LIMIT, Worker, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     Start = Callable[..., AbstractContextManager[Worker]]
 
 OLD, NEW = 1, 2  # the editions of the course
-QUICK = ("--without-mingle", "--without-gossip", "--without-heartbeat")  # a worker alone has nobody to talk to
 SERVER = pytest.mark.databases("postgresql")
 TOGETHER = pytest.mark.django_db(transaction=True)
 WRONG = pytest.mark.wrong("lab/challenges/task_twice/broken/copying.py:wrong_copy_lessons")
@@ -140,7 +139,7 @@ def accident(worker: Worker, broker: Broker, tasks: dict[int, Task]) -> int:
 @contextmanager
 def alone(worker: Start, number: int, module: str, **variables: str) -> Iterator[Worker]:
     """Run a worker with so many children that looks for no other workers; kill it at the end: nobody waits for it."""
-    with worker(module, "--concurrency", str(number), *QUICK, **variables) as running:
+    with worker(module, concurrency=number, **variables) as running:
         try:
             yield running
         finally:

@@ -15,12 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
-    from tests.lab.message_queues.conftest import Worker
+    from tests.lab.workers import Worker
 
     Starts = Callable[..., AbstractContextManager[Worker]]
 
 BROKERS = pytest.mark.parametrize("broker", ["valkey", "rabbitmq"], indirect=True)
-QUICK = ("--without-mingle", "--without-gossip")  # a worker that does not look for others starts sooner
 
 # Valkey: messages that nobody acknowledged come back after a second, and not after an hour.
 SOON = {"visibility_timeout": 1, "unacked_restore_interval": 0.2, "unacked_restore_throttle": 1}

@@ -27,9 +27,9 @@ from lab.celery import app
 from lab.message_queues import celery as tasks
 from lab.message_queues import celery_samples
 from scripts.pages import ROOT
-from tests.lab.message_queues.brokers import QUICK, log, settings, waiting
-from tests.lab.message_queues.conftest import within
+from tests.lab.message_queues.brokers import log, settings, waiting
 from tests.lab.production import kept
+from tests.lab.workers import within
 from tests.recording.diagram import draw
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def test_a_task_and_its_result(
     shown |= {"content-type": message["content-type"], "args": arguments, "kwargs": named}
     record("celery_message.json", json.dumps(shown, indent=2))
     options = {"CELERY_RESULT_BACKEND": results}
-    with worker(MODULE, *QUICK, "--concurrency", "1", **settings(results, options)) as running:
+    with worker(MODULE, **settings(results, options)) as running:
         session("celery_result.pycon", course=course, issue_certificates=issue_certificates, app=app)
         assert running.says("succeeded")
         record("celery_log.txt", "\n".join(log(running.printed)))
@@ -108,7 +108,7 @@ def test_an_object_is_no_message(broker: str, academy: None, session: Callable[.
 
 @SERVER
 def test_the_limits(broker: str, worker: Starts, printer: Upstream) -> None:
-    with worker(MODULE, *QUICK, "--concurrency", "2", **settings(broker), PRINTER_URL=printer.url) as running:
+    with worker(MODULE, concurrency=2, **settings(broker), PRINTER_URL=printer.url) as running:
         printer.release("one")
         tasks.print_certificates.delay(["one", "two", "three"])
         tasks.stubborn.delay("four")
@@ -154,9 +154,7 @@ def test_how_many_messages_a_busy_worker_takes(
         for _ in range(10):
             task.apply_async((f"case-{number}",), queue=queue)
         variables = settings(broker, {f"CELERY_{name.upper()}": value for name, value in options.items()})
-        with worker(
-            MODULE, *QUICK, "--concurrency", "1", "--queues", queue, PRINTER_URL=printer.url, **variables
-        ) as running:
+        with worker(MODULE, "--queues", queue, PRINTER_URL=printer.url, **variables) as running:
             within(10, lambda: left(queue) == 9 - expected)
             time.sleep(0.3)  # would it take more?
             taken = 9 - left(queue)

@@ -26,7 +26,7 @@ from lab.message_queues.dead_letters import (
     wrong_report,
 )
 from tests.lab.message_queues.brokers import settings
-from tests.lab.message_queues.conftest import LIMIT, within
+from tests.lab.workers import LIMIT, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     Session = Callable[..., None]
 
 pytestmark = pytest.mark.services
-QUICK = ("--concurrency", "1", "--without-gossip", "--without-mingle")
 
 
 @pytest.fixture
@@ -135,7 +134,7 @@ def test_what_failed_for_good_is_parked(
     enrollment = Enrollment.objects.order_by("pk")[0]
     Enrollment.objects.filter(pk=1).update(grade=None)
     assert enrollment.pk == 1
-    with worker("lab.message_queues.dead_letters", *QUICK, **settings(broker)) as running:
+    with worker("lab.message_queues.dead_letters", **settings(broker)) as running:
         grade_letter.delay(1)
         assert within(20, lambda: parked(parking()))
         session(
@@ -153,8 +152,7 @@ def starts(printed: str, task: str) -> int:
 @pytest.mark.wrong("lab/message_queues/dead_letters.py:wrong_report")
 @pytest.mark.databases("postgresql")
 def test_a_poison_message_kills_one_process_after_the_other(broker: str, worker: Callable[..., Any]) -> None:
-    options = ("--concurrency", "2", *QUICK[2:])
-    with worker("lab.message_queues.dead_letters", *options, **settings(broker)) as running:
+    with worker("lab.message_queues.dead_letters", concurrency=2, **settings(broker)) as running:
         report.delay(1)
         wrong_report.delay(1)
         assert within(LIMIT, lambda: parked(parking()))

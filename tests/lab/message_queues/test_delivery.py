@@ -22,8 +22,8 @@ from lab.message_queues.delivery import (
     wrong_print,
     wrong_print_late,
 )
-from tests.lab.message_queues.brokers import BROKERS, QUICK, SOON, held_back, settings, waiting
-from tests.lab.message_queues.conftest import within
+from tests.lab.message_queues.brokers import BROKERS, SOON, held_back, settings, waiting
+from tests.lab.workers import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +56,7 @@ def test_what_becomes_of_a_task_whose_worker_is_killed(
 ) -> None:
     environment = {"PRINTER_URL": printer.url}
     patient = settings(broker)
-    with worker(MODULE, *QUICK, "--concurrency", "3", **environment, **patient) as first:
+    with worker(MODULE, concurrency=3, **environment, **patient) as first:
         # The kernel ends the three processes that work; their parent lives.
         for number, task in enumerate(TASKS.values()):
             task.delay(f"process-{number}")
@@ -77,7 +77,7 @@ def test_what_becomes_of_a_task_whose_worker_is_killed(
     else:
         assert (waiting(broker), held_back(broker)) == (0, 2), "Valkey does not know that the worker is dead"
     printer.release_all(f"worker-{number}" for number in range(3))
-    with worker(MODULE, *QUICK, "--concurrency", "3", **environment, **settings(broker, transport=SOON)) as second:
+    with worker(MODULE, concurrency=3, **environment, **settings(broker, transport=SOON)) as second:
         printer.finished(9)
         assert "received" in second.printed
     assert waiting(broker) == held_back(broker) == 0, "nothing is left that anybody could do"
@@ -94,9 +94,7 @@ def test_what_becomes_of_a_task_whose_worker_is_killed(
 @pytest.mark.parametrize("broker", ["valkey"], indirect=True)
 @SERVER
 def test_a_task_longer_than_the_visibility_timeout_runs_twice(broker: str, worker: Starts, printer: Upstream) -> None:
-    with worker(
-        MODULE, *QUICK, "--concurrency", "3", **settings(broker, transport=SOON), PRINTER_URL=printer.url
-    ) as running:
+    with worker(MODULE, concurrency=3, **settings(broker, transport=SOON), PRINTER_URL=printer.url) as running:
         sent = print_certificate.delay("slow")
         printer.arrived(2)
         assert running.process.poll() is None, "nobody has died"

@@ -15,7 +15,7 @@ from django.utils.module_loading import import_string
 
 from lab.academy.models import Enrollment
 from scripts.pages import ROOT
-from tests.lab.message_queues.brokers import QUICK, settings
+from tests.lab.message_queues.brokers import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,7 +89,7 @@ def test_a_worker_of_celery_does_the_work(
     setting = import_string("settings.TASKS")
     with (
         override_settings(TASKS=setting),
-        worker("backend", *QUICK, **settings(broker), PYTHONPATH=str(modules)) as running,
+        worker("backend", **settings(broker), PYTHONPATH=str(modules)) as running,
     ):
         session("django_tasks_celery.pycon", grade_letter=import_string("letters.grade_letter"))
         assert running.says("you have 71")

@@ -20,8 +20,8 @@ from redis import Redis
 from lab.celery import app
 from lab.message_queues.monitoring import alarms, in_hand, length, oldest, slow, stamp, state, workers
 from scripts import services
-from tests.lab.message_queues.brokers import QUICK, settings
-from tests.lab.message_queues.conftest import LIMIT, within
+from tests.lab.message_queues.brokers import settings
+from tests.lab.workers import LIMIT, within
 from tests.recording.chart import Measurement
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ def test_a_task_has_its_time(broker: str) -> None:
 def test_what_a_worker_has_fetched_is_in_no_queue(
     server: Redis, queue: str, broker: str, worker: Callable[..., Any], session: Session
 ) -> None:
-    options = (*QUICK, "--concurrency", "1", "--task-events")
-    with worker("lab.message_queues.monitoring", *options, **settings(broker)) as running:
+    with worker("lab.message_queues.monitoring", "--task-events", **settings(broker)) as running:
         seen: list[dict[str, Any]] = []
         receivers: list[EventReceiver] = []
 

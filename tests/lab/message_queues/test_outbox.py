@@ -22,9 +22,9 @@ from lab.message_queues.outbox import Message, join, join_and_promise, relay, we
 from scripts.pages import ROOT
 from scripts.services import free_port
 from tests import databases
-from tests.lab.message_queues.brokers import BROKERS, QUICK, log, sent, settings, waiting
-from tests.lab.message_queues.conftest import forget_connections, within
+from tests.lab.message_queues.brokers import BROKERS, log, sent, settings, waiting
 from tests.lab.production import PRODUCTION, kept
+from tests.lab.workers import forget_connections, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +79,7 @@ def no_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @SERVER
 @TOGETHER
 def test_the_worker_is_faster_than_the_commit(broker: str, worker: Starts, kofi: Learner, record: Recorder) -> None:
-    with worker(MODULE, *QUICK, "--concurrency", "1", **settings(broker, MAIL)) as running:
+    with worker(MODULE, **settings(broker, MAIL)) as running:
         with transaction.atomic():
             wrong_join(kofi, [course := free(kofi)])
             assert running.says("DoesNotExist"), "before the commit"

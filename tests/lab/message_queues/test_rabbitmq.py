@@ -24,7 +24,7 @@ from redis import Redis
 from lab.message_queues.rabbitmq import NotRoutedError, declare, replicated, tell, wrong_tell
 from scripts import services
 from scripts.services import SERVERS, Unavailable, launch, stop_process
-from tests.lab.message_queues.conftest import within
+from tests.lab.workers import within
 from tests.recording.chart import Measurement
 
 if TYPE_CHECKING:

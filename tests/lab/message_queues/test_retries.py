@@ -25,8 +25,8 @@ from lab.message_queues import retries
 from lab.message_queues.printer import TryAgain, order
 from lab.message_queues.retries import draw_certificate, print_certificate, wrong_draw_certificate, wrong_print
 from scripts.services import free_port
-from tests.lab.message_queues.brokers import QUICK, settings
-from tests.lab.message_queues.conftest import within
+from tests.lab.message_queues.brokers import settings
+from tests.lab.workers import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,7 +87,7 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
 @SERVER
 def test_who_is_tried_again(broker: str, worker: Starts, shop: Shop, record: Recorder) -> None:
     options = {"CELERY_WORKER_LOST_WAIT": 0.1}
-    with worker(MODULE, *QUICK, "--concurrency", "4", **settings(broker, options), PRINTER_URL=shop.url) as running:
+    with worker(MODULE, concurrency=4, **settings(broker, options), PRINTER_URL=shop.url) as running:
         print_certificate.delay("busy-1")
         print_certificate.delay("wrong-1")
         wrong_print.delay("wrong-2")

@@ -34,7 +34,6 @@ from lab.practices.observability import (
 )
 from lab.python.logging import JsonLines
 from scripts.pages import ROOT
-from tests.lab.message_queues import conftest as queues
 from tests.lab.people import bearer
 from tests.lab.production import kept
 
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
     from tests.lab.people import People
     from tests.recording.files import Recorder
 
-broker, worker = queues.broker, queues.worker  # fixtures of that chapter
 CALLER = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{CALLER}-b7ad6b7169203331-01"
 
@@ -94,7 +92,7 @@ def test_the_id_goes_from_the_caller_into_the_worker(
     async def ask() -> Any:
         return await AsyncClient().get("/courses/python/recount/", headers={"traceparent": TRACEPARENT})
 
-    with worker("lab.practices.observability", "--concurrency", "1") as running:
+    with worker("lab.practices.observability") as running:
         with written() as stream:
             answer = async_to_sync(ask)()
         assert answer.status_code == 202
