@@ -28,26 +28,33 @@ PATHS = ["" if path == "/" else path for path in PATHS] + ["404.html"]
 SCHEMES: dict[Literal["light", "dark"], str] = {"light": "default", "dark": "slate"}
 LOOKS: list[tuple[Literal["light", "dark"], int]] = [("light", 1280), ("dark", 1280), ("dark", 320), ("light", 320)]
 
-# Contrast takes most of axe's time, and most of it goes to code. In one block the tokens that have the same classes
-# and styles have the same contrast: three stand for all of them. Axe leaves out single characters and signs, so those
-# stand for nothing else.
-AXE = """(options) => {
+# Contrast takes most of axe's time, and most of it goes to code. Tokens that have the same classes and styles, on the
+# same ground, have the same contrast: three stand for all of them, here and on the pages that follow in this window.
+# Axe leaves out single characters and signs, so those stand for nothing else.
+AXE = """([context, options]) => {
     const looks = new Map()
+    const seen = JSON.parse(sessionStorage.getItem("seen") ?? "{}")
     for (const code of document.querySelectorAll("pre code")) {
-        const seen = {}
+        const ground = [getComputedStyle(code).backgroundColor, code.closest(".admonition, details")?.className]
         for (const token of code.querySelectorAll("span")) {
             const { color, backgroundColor, fontSize, fontWeight, opacity } = getComputedStyle(token)
             const text = token.textContent.trim()
-            const parts = [looks.get(token.parentElement), token.className, text.length < 2, /\\w\\w/.test(text)]
-            const look = [...parts, color, backgroundColor, fontSize, fontWeight, opacity].join("|")
+            const parts = [token.className, text.length < 2, /\\w\\w/.test(text)]
+            const style = [color, backgroundColor, fontSize, fontWeight, opacity]
+            const look = [looks.get(token.parentElement) ?? ground, ...parts, ...style].join("|")
             looks.set(token, look)
             seen[look] = (seen[look] || 0) + 1
             token.toggleAttribute("data-seen", seen[look] > 3)
         }
     }
+    sessionStorage.setItem("seen", JSON.stringify(seen))
     axe.configure({ rules: [{ id: "color-contrast", selector: ":not([data-seen])" }] })
-    return axe.run(document, { resultTypes: ["violations"], ...options }).then(({ violations }) => ({ violations }))
+    return axe.run(context, { resultTypes: ["violations"], ...options }).then(({ violations }) => ({ violations }))
 }"""
+
+# What stands around the article is the same on the pages of a section: it is looked at on their maps alone.
+MAPS = {"", "404.html"} | {path for path in PATHS if (ROOT / "docs" / path / "index.md").exists()}
+FRAME = [".md-header", ".md-tabs", ".md-sidebar", ".md-footer"]
 
 # The other rules see the same page in the second scheme. The enhanced contrast is off unless its tag is named.
 COLORS = {"runOnly": ["cat.color"], "rules": {"color-contrast-enhanced": {"enabled": False}}}
@@ -84,7 +91,8 @@ def test_axe_finds_nothing_and_nothing_overflows(tour: Visit, path: str) -> None
         page.wait_for_timeout(50)
         page.evaluate("document.getAnimations().forEach((part) => part instanceof CSSTransition && part.finish())")
         if width > 320:
-            findings = AxeResults(page.evaluate(AXE, {} if scheme == "light" else COLORS))
+            context = {"exclude": [] if path in MAPS else FRAME}
+            findings = AxeResults(page.evaluate(AXE, [context, {} if scheme == "light" else COLORS]))
             found = [findings.generate_report()] if findings.violations_count else []
         else:
             found = page.evaluate(WIDE)
