@@ -1,4 +1,4 @@
-"""The lab's worker: ``celery --app lab worker`` takes tasks from the broker of BROKER_URL."""
+"""The lab's Celery app: ``celery --app lab worker`` takes tasks from BROKER_URL."""
 
 import os
 

@@ -56,11 +56,11 @@ def begin(name: str, folder: Path) -> None:
 def attempt(name: str, folder: Path) -> int:
     """Run the challenge's test on a folder; say what comes next, and return the status of the test."""
     test = f"tests/lab/challenges/test_{name.replace('-', '_')}.py"
-    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "--solution", str(folder), test]
+    command = [sys.executable, "-m", "pytest", "-q", "--no-header", f"--solution={folder}", test]
     status = subprocess.run(command, cwd=ROOT, check=False).returncode
     if status == 0:
         fixed = (LAB / name.replace("-", "_") / "fixed").relative_to(ROOT)
-        print(f"Solved, unless the line above says skipped. Compare with {fixed}/ and docs/challenges/{name}.md.")
+        print(f"Solved. Compare with {fixed}/ and docs/challenges/{name}.md.")
     else:
         print(f"The code is in {folder}, the test in {test}.")
         print(f"There are {len(hints(name))} hints: make challenge NAME={name} HINT=1")

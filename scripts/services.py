@@ -351,6 +351,8 @@ class RabbitMQ(Server):
             "RABBITMQ_LOG_BASE": str(self.folder),
             "RABBITMQ_MNESIA_BASE": str(self.folder / "mnesia"),
             "RABBITMQ_NODENAME": self.node,
+            # Where nodes talk to each other; RABBITMQ_NODE_IP_ADDRESS says nothing about it.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-kernel inet_dist_use_interface {{{HOST.replace('.', ',')}}}",
         }
 
     def command(self, port: int) -> list[str]:

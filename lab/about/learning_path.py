@@ -112,7 +112,12 @@ INTERVIEWS: Route = {
 }
 
 CAPSTONE: Route = {
-    "Agree": ("practices/collaboration.md", f"{REST}openapi.md", f"{REST}front-end.md"),
+    "Agree": (
+        f"{REST}errors.md",
+        f"{REST}openapi.md",
+        f"{REST}front-end.md",
+        "practices/collaboration.md",
+    ),
     "Model": (
         f"{DATABASE}relationships.md",
         f"{DATABASE}deletion.md",
@@ -120,7 +125,6 @@ CAPSTONE: Route = {
     ),
     "Build": (
         f"{REST}views.md",
-        f"{REST}errors.md",
         f"{REST}permissions.md",
         f"{REST}testing.md",
         "practices/separation-of-concerns.md",
@@ -132,10 +136,10 @@ CAPSTONE: Route = {
     ),
     "Put it online": (
         f"{DOCKER}compose-configuration.md",
+        f"{DJANGO}deployment.md",
         f"{DOCKER}django.md",
         f"{CI}jobs.md",
         f"{CI}deployment.md",
-        f"{DJANGO}deployment.md",
         "practices/security.md",
     ),
 }

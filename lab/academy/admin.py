@@ -1,9 +1,16 @@
 """The academy in Django's admin, for its staff."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 
 from lab.academy import models
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
 
 
 @admin.register(models.User)
@@ -66,13 +73,21 @@ class LearnerAdmin(admin.ModelAdmin):
     raw_id_fields = ("user",)
 
 
+# --8<-- [start:enrollment]
 @admin.register(models.Enrollment)
 class EnrollmentAdmin(admin.ModelAdmin):
-    """Who takes which course, and with what grade."""
+    """Enrollments to look at and to grade; enroll() gives the seats."""
 
     list_display = ("learner", "course", "enrolled_on", "grade")
     list_select_related = ("learner", "course")  # one query for the list, not one a row
-    raw_id_fields = ("learner", "course")
+    readonly_fields = ("learner", "course")  # another course is another seat
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody gets a seat here."""
+        return False
+
+
+# --8<-- [end:enrollment]
 
 
 admin.site.register(models.Tag)

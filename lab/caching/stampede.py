@@ -79,11 +79,13 @@ def stale(key: str, load: Callable[[], Any], timeout: int, grace: int = 3600) ->
 
     value, ends = locked(key, stamped, timeout + grace)
     if time.time() > ends and cache.add(f"{key}:renewing", 1, timeout=HELD):
-        value, ends = cache.get(key, (value, ends))  # somebody may have been faster
-        if time.time() > ends:
-            value, ends = stamped()
-            cache.set(key, (value, ends), timeout + grace)
-        cache.delete(f"{key}:renewing")
+        try:
+            value, ends = cache.get(key, (value, ends))  # somebody may have been faster
+            if time.time() > ends:
+                value, ends = stamped()
+                cache.set(key, (value, ends), timeout + grace)
+        finally:  # where loading fails, the next reader tries again
+            cache.delete(f"{key}:renewing")
     return value
 
 

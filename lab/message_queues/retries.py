@@ -29,7 +29,6 @@ def wrong_print(number: str) -> None:
     autoretry_for=(TryAgain,),
     max_retries=8,
     retry_backoff=True,
-    retry_backoff_max=3600,
 )
 def print_certificate(number: str) -> None:
     """Have a certificate printed."""

@@ -33,8 +33,8 @@ def seats_left(seats: int, enrolled: int) -> int:
 @extend_schema_view(
     create=extend_schema(
         description=(
-            "Takes a seat at once; there is no waiting list. 409 says which rule "
-            "of the academy forbids it: a draft, a full course, a second time."
+            "Takes a seat at once; there is no waiting list. 409 says why not: a "
+            "full course, or a second time. A draft is unknown here: 400."
         )
     ),
     partial_update=extend_schema(description="Sets the grade; null takes it back."),
@@ -51,10 +51,10 @@ class DescribedEnrollmentViewSet(EnrollmentViewSet):
 def borrowed(document: dict[str, Any]) -> Iterator[str]:
     """Yield each operation that changes something in the words of one that reads."""
     for path, item in document["paths"].items():
-        read = item.get("get", {}).get("description")
+        words = item.get("get", {}).get("description")
         for method, operation in item.items():
-            if method != "get" and operation.get("description") == read is not None:
-                yield f"{method.upper()} {path}: {read}"
+            if words and method != "get" and operation.get("description") == words:
+                yield f"{method.upper()} {path}: {words}"
 
 
 # --8<-- [end:borrowed]

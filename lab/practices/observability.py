@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from celery import shared_task
 from celery.signals import (
+    after_setup_logger,
     before_task_publish,
     task_postrun,
     task_prerun,
-    worker_process_init,
 )
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -103,7 +103,9 @@ LOGGING = {
             "formatter": "json",
         }
     },
-    "loggers": {"academy": {"handlers": ["console"], "level": "INFO"}},
+    "loggers": {
+        "academy": {"handlers": ["console"], "level": "INFO", "propagate": False}
+    },
 }
 # --8<-- [end:filter]
 
@@ -125,14 +127,14 @@ def forget(**_: object) -> None:
 
 
 def configure(**_: object) -> None:
-    """Let a process of the worker log as the site does."""
+    """Let a worker log as the site does, after Celery has set up its own log."""
     dictConfig(LOGGING)
 
 
 before_task_publish.connect(pack)
 task_prerun.connect(unpack)
 task_postrun.connect(forget)
-worker_process_init.connect(configure)
+after_setup_logger.connect(configure)
 # --8<-- [end:celery]
 
 

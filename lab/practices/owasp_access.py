@@ -173,9 +173,9 @@ def heading(title: str) -> SafeString:
 
 @login_not_required
 def report(request: HttpRequest) -> HttpResponse:
-    """Fail, with the address of the database at hand."""
-    address = "postgres://academy:n0-secret@db.internal/academy"
-    raise ConnectionError(address.rpartition("@")[2])
+    """Fail, with the key of another service at hand."""
+    api_key = "n0-secret"
+    raise ConnectionError(f"refused a key of {len(api_key)} letters")
 
 
 urlpatterns = [

@@ -96,7 +96,7 @@ logger = logging.getLogger("academy.security")
 # --8<-- [start:wrong_note]
 def wrong_note(credentials: Mapping[str, str], **_: object) -> None:
     """Note that somebody could not sign in."""
-    logger.warning(f"sign-in failed for {credentials['username']}")
+    logger.warning(f"sign-in failed for {account_in(credentials)}")
 
 
 # --8<-- [end:wrong_note]
@@ -106,9 +106,14 @@ def wrong_note(credentials: Mapping[str, str], **_: object) -> None:
 ALARM_AT = 10  # failures of one account in an hour
 
 
+def account_in(credentials: Mapping[str, str]) -> str:
+    """Return who wanted to sign in: "username" in forms, "email" in the API."""
+    return credentials.get("username") or credentials.get("email", "")
+
+
 def note(credentials: Mapping[str, str], **_: object) -> None:
     """Note that somebody could not sign in; wake somebody if it goes on."""
-    account = credentials["username"].strip().lower()[:80]
+    account = account_in(credentials).strip().lower()[:80]
     logger.warning("sign-in failed for %r", account)
     key = "failed-" + salted_hmac("failed", account, algorithm="sha256").hexdigest()
     first = cache.add(key, 1, 3600)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
 from rest_framework import serializers
 
-from lab.academy.admin import EnrollmentAdmin
 from lab.academy.enrolling import CannotEnroll
 from lab.academy.models import Course, Enrollment
-
-if TYPE_CHECKING:
-    from django.http import HttpRequest
 
 
 # --8<-- [start:rule]
@@ -130,17 +126,3 @@ class CheckingQuerySet(models.QuerySet):
 
 
 # --8<-- [end:manager]
-
-
-# --8<-- [start:admin]
-class SafeEnrollmentAdmin(EnrollmentAdmin):
-    """Enrollments to look at and to grade; seats are given elsewhere."""
-
-    readonly_fields = ("learner", "course")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody gets a seat here."""
-        return False
-
-
-# --8<-- [end:admin]

@@ -37,9 +37,9 @@ def connections(processes: int, threads: int, others: int = 0) -> int:
     return processes * threads + others
 
 
-def gigabytes(rows: float, bytes_each: float, copies: int = 1) -> float:
-    """Return what rows take on disk, indexes among it."""
-    return rows * bytes_each * copies / 1e9
+def gigabytes(rows: float, bytes_each: float) -> float:
+    """Return what rows take on disk, with their indexes."""
+    return rows * bytes_each / 1e9
 
 
 # --8<-- [end:processes]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from redis.exceptions import ConnectionError, TimeoutError  # noqa: A004
+from redis import exceptions
 
 if TYPE_CHECKING:
     from redis import Redis
 
-AWAY = (ConnectionError, TimeoutError)  # of redis-py: Python's own are others
+
+# --8<-- [start:office]
+AWAY = (exceptions.ConnectionError, exceptions.TimeoutError)
 SEATS = "seats:django"
 
 
-# --8<-- [start:office]
 class RefusedError(Exception):
     """The office cannot say for certain, so it says nothing: a 503 on the web."""
 
@@ -23,8 +24,17 @@ class Office:
 
     def __init__(self, store: Redis) -> None:
         self.store = store
-        self.known = 0  # what the server said last
-        self.owed = 0  # sold, and not yet told the server
+
+    def left(self) -> int:
+        """Ask the server how many seats are left."""
+        return int(self.store.get(SEATS) or 0)
+
+    def take(self) -> str:
+        """Take a seat on the server, if one is left."""
+        if int(self.store.decr(SEATS)) >= 0:  # one step: no other sale comes between
+            return "sold"
+        self.store.incr(SEATS)
+        return "sold out"
 
 
 # --8<-- [end:office]
@@ -37,20 +47,16 @@ class Careful(Office):
     def seats(self) -> int:
         """Return how many seats are left."""
         try:
-            self.known = int(self.store.get(SEATS) or 0)
+            return self.left()
         except AWAY as error:
             raise RefusedError("try again later") from error
-        return self.known
 
     def sell(self) -> str:
         """Sell a seat, if one is left."""
         try:
-            if int(self.store.decr(SEATS)) >= 0:
-                return "sold"
-            self.store.incr(SEATS)
+            return self.take()
         except AWAY as error:
             raise RefusedError("try again later") from error
-        return "sold out"
 
 
 # --8<-- [end:careful]
@@ -60,23 +66,26 @@ class Careful(Office):
 class Obliging(Office):
     """Gives up consistency: it answers from what it knew last."""
 
+    known = 0  # what the server said last
+    owed = 0  # sold, and not yet told the server
+
     def seats(self) -> int:
         """Return how many seats are left, or were."""
         try:
-            self.known = int(self.store.get(SEATS) or 0)
+            self.known = self.left()
         except AWAY:
             return self.known - self.owed
         return self.known
 
     def sell(self) -> str:
         """Sell a seat; write it down for later if the server is away."""
-        if self.seats() < 1:
-            return "sold out"
         try:
-            self.store.decr(SEATS)
+            return self.take()
         except AWAY:
+            if self.known <= self.owed:
+                return "sold out"
             self.owed += 1
-        return "sold"
+            return "sold"
 
     def reconcile(self) -> int:
         """Tell the server what was sold meanwhile; return what is left."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
+from urllib.error import HTTPError
+
+from lab.asynchronous.upstream import ask
 
 if TYPE_CHECKING:
     from random import Random
@@ -14,13 +17,34 @@ Answer = TypeVar("Answer")
 Call = Callable[[], Answer]
 
 
+# --8<-- [start:ask]
+class NoAnswerError(Exception):
+    """The other side did not answer; another time it may."""
+
+
+def ask_in_time(url: str, seconds: float) -> str:
+    """Return the answer; what only this request got wrong stays an HTTPError."""
+    try:
+        return ask(url, timeout=seconds)
+    except HTTPError as error:
+        if error.code < 500:
+            raise
+        error.close()
+        raise NoAnswerError(f"status {error.code}") from error
+    except OSError as error:  # no connection, or silence
+        raise NoAnswerError("no answer") from error
+
+
+# --8<-- [end:ask]
+
+
 # --8<-- [start:wrong_retry]
 def wrong_retry(call: Call[Answer], attempts: int = 3) -> Answer:
     """Return the answer of the first attempt that has one."""
     for _ in range(attempts - 1):
         try:
             return call()
-        except OSError:
+        except NoAnswerError:
             continue
     return call()
 
@@ -29,14 +53,15 @@ def wrong_retry(call: Call[Answer], attempts: int = 3) -> Answer:
 
 
 # --8<-- [start:retry]
-class GaveUpError(OSError):
-    """A layer below has tried already: do not try again."""
+class GaveUpError(NoAnswerError):
+    """A layer below has tried already, or will not ask now: do not try again."""
 
 
 def retry(
     call: Call[Answer], pause: Callable[[int], None], attempts: int = 3
 ) -> Answer:
     """Return the answer of the first attempt that has one; only one layer retries."""
+    failed: NoAnswerError | None = None
     for attempt in range(attempts):
         if attempt:
             pause(attempt)
@@ -44,9 +69,9 @@ def retry(
             return call()
         except GaveUpError:
             raise
-        except OSError:
-            continue
-    raise GaveUpError(f"no answer in {attempts} attempts")
+        except NoAnswerError as error:
+            failed = error
+    raise GaveUpError(f"no answer in {attempts} attempts") from failed
 
 
 def delay(attempt: int, chance: Random, base: float = 0.1, most: float = 10) -> float:
@@ -58,7 +83,7 @@ def delay(attempt: int, chance: Random, base: float = 0.1, most: float = 10) -> 
 
 
 # --8<-- [start:breaker]
-class NotAskedError(OSError):
+class NotAskedError(GaveUpError):
     """The other side was asked often enough without an answer: it is left alone."""
 
 
@@ -71,18 +96,21 @@ class Breaker:
         self.failures, self.pause, self.clock = failures, pause, clock
         self.failed = 0
         self.next_try = 0.0
+        self.lock = Lock()
 
     def call(self, call: Call[Answer]) -> Answer:
         """Return what the call returns."""
-        if self.failed >= self.failures:
-            if self.clock() < self.next_try:
-                raise NotAskedError("not asked")
-            self.next_try = self.clock() + self.pause  # one tries, the others do not
+        with self.lock:  # one tries, the others do not
+            if self.failed >= self.failures:
+                if self.clock() < self.next_try:
+                    raise NotAskedError("not asked")
+                self.next_try = self.clock() + self.pause
         try:
             answer = call()
-        except OSError:
-            self.failed += 1
-            self.next_try = self.clock() + self.pause
+        except NoAnswerError:
+            with self.lock:
+                self.failed += 1
+                self.next_try = self.clock() + self.pause
             raise
         self.failed = 0
         return answer
@@ -92,7 +120,7 @@ class Breaker:
 
 
 # --8<-- [start:bulkhead]
-class NoPlaceError(OSError):
+class NoPlaceError(GaveUpError):
     """As many as may wait for the other side are waiting."""
 
 
@@ -126,7 +154,7 @@ class LastGood:
         """Return an answer, and whether it is fresh."""
         try:
             self.kept = call()
-        except OSError:
+        except NoAnswerError:
             return self.kept, "as of earlier"
         return self.kept, "fresh"
 

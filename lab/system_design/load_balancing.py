@@ -6,7 +6,7 @@ import threading
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 # What is said between two neighbors, and what this server says itself.
-HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding"}
+HOP_BY_HOP = {"connection", "keep-alive", "te", "transfer-encoding", "upgrade"}
 OWN = {"content-length", "date", "server"}
 
 
@@ -100,7 +100,7 @@ class Balancer(ThreadingHTTPServer):
 
     # --8<-- [start:check]
     def check(self, path: str = "/health/", timeout: float = 2) -> None:
-        """Ask every server whether it is ready; a real balancer does every few seconds."""
+        """Ask every server whether it is ready; to be called every few seconds."""
         for server in self.servers:
             with closing(HTTPConnection(server.name, timeout=timeout)) as connection:
                 try:
@@ -123,40 +123,45 @@ class Handler(BaseHTTPRequestHandler):
     def forward(self) -> None:
         """Pass the request on; a GET may be tried with another server."""
         client = self.client_address[0]
-        heard = self.headers.get("X-Forwarded-For")
-        headers = {n: v for n, v in self.headers.items() if n.lower() not in HOP_BY_HOP}
-        headers["X-Forwarded-For"] = f"{heard}, {client}" if heard else client
-        headers["X-Forwarded-Proto"] = "http"
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        refused: set[str] = set()
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        headers = {n: v for n, v in headers.items() if n not in HOP_BY_HOP}
+        heard = headers.get("x-forwarded-for")
+        headers["x-forwarded-for"] = f"{heard}, {client}" if heard else client
+        headers["x-forwarded-proto"] = "http"
+        body = self.rfile.read(int(headers.get("content-length", 0)))
+        tried: set[str] = set()
         while True:
-            with self.server.choose(client, refused) as server:
+            with self.server.choose(client, tried) as server:
                 if server is None:
-                    self.send_error(HTTPStatus.SERVICE_UNAVAILABLE)
-                    return
+                    return self.send_error(HTTPStatus.SERVICE_UNAVAILABLE)
                 try:
-                    self.ask(server, body, headers)
+                    answer = self.ask(server, body, headers)
                 except TimeoutError:
-                    self.send_error(HTTPStatus.GATEWAY_TIMEOUT)
+                    return self.send_error(HTTPStatus.GATEWAY_TIMEOUT)
                 except (OSError, HTTPException):
-                    if self.server.again and self.command == "GET":
-                        refused.add(server.name)
-                        continue
-                    self.send_error(HTTPStatus.BAD_GATEWAY)
-                return
+                    if self.command != "GET" or not self.server.again:
+                        return self.send_error(HTTPStatus.BAD_GATEWAY)
+                    tried.add(server.name)
+                else:
+                    return self.reply(server, *answer)
 
     # --8<-- [end:forward]
 
     do_GET = do_POST = forward  # noqa: N815  (the names that the base class looks for)
 
-    def ask(self, server: Server, body: bytes, headers: dict[str, str]) -> None:
-        """Send the request to a server, and its answer to the client."""
+    def ask(
+        self, server: Server, body: bytes, headers: dict[str, str]
+    ) -> tuple[HTTPResponse, bytes]:
+        """Send the request to a server; return the answer and its body."""
         with closing(
             HTTPConnection(server.name, timeout=self.server.patience)
         ) as connection:
             connection.request(self.command, self.path, body, headers)
             answer = connection.getresponse()
-            text = answer.read()
+            return answer, answer.read()
+
+    def reply(self, server: Server, answer: HTTPResponse, text: bytes) -> None:
+        """Send a server's answer to the client."""
         self.send_response(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in HOP_BY_HOP | OWN:

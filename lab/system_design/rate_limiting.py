@@ -32,7 +32,7 @@ def wrong_window(
 def fixed_window(
     store: Redis, client: str, limit: int, period: int, now: float
 ) -> bool:
-    """Return whether the client may ask: so often in each minute of the clock."""
+    """Return whether the client may ask: so often in each period of the clock."""
     key = f"limit:{client}:{int(now // period)}"
     with store.pipeline(transaction=True) as pipe:
         pipe.incr(key)
@@ -58,7 +58,7 @@ return 1
 def sliding_log(
     store: Redis, client: str, limit: int, period: int, now: float, request: str
 ) -> bool:
-    """Return whether the client may ask: so often in any sixty seconds."""
+    """Return whether the client may ask: so often in any period, whenever it begins."""
     values = now, period, limit, request
     return bool(store.eval(SLIDING_LOG, 1, f"limit:{client}", *values))
 
@@ -74,7 +74,7 @@ local tokens, at = tonumber(kept[1]) or size, tonumber(kept[2]) or now
 tokens = math.min(size, tokens + math.max(0, now - at) * rate)
 local allowed = tokens >= 1
 if allowed then tokens = tokens - 1 end
-redis.call('HSET', KEYS[1], 'tokens', tostring(tokens), 'at', ARGV[1])
+redis.call('HSET', KEYS[1], 'tokens', tokens, 'at', math.max(now, at))
 redis.call('EXPIRE', KEYS[1], math.ceil(size / rate))
 return allowed and 1 or 0
 """

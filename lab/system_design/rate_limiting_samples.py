@@ -13,7 +13,7 @@ LIMIT = 5
 # --8<-- [start:limited]
 @login_not_required
 def limited(request: HttpRequest) -> HttpResponse:
-    """Answer five requests, and refuse those after them."""
+    """Answer five requests, of all clients together, and refuse those after them."""
     cache.add("asked", 0, timeout=60)
     if cache.incr("asked") > LIMIT:
         return HttpResponse("too many", status=429, headers={"Retry-After": "60"})

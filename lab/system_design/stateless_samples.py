@@ -10,9 +10,10 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
+from django.utils.timezone import localdate
 from django.views.decorators.csrf import csrf_exempt
 
-from lab.academy.models import Course
+from lab.academy.models import Learner
 
 # --8<-- [start:wrong_ticket]
 numbers = count(1)
@@ -77,8 +78,8 @@ def essay(request: HttpRequest) -> HttpResponse:
 # --8<-- [start:wrong_midnight]
 @login_not_required
 def wrong_midnight(request: HttpRequest) -> HttpResponse:
-    """What a timer in each process calls at midnight: send the letters."""
-    return HttpResponse(f"{Course.objects.count()} letters")
+    """What a timer in each process calls at midnight: a letter to each learner."""
+    return HttpResponse(f"{Learner.objects.count()} letters")
 
 
 # --8<-- [end:wrong_midnight]
@@ -88,9 +89,9 @@ def wrong_midnight(request: HttpRequest) -> HttpResponse:
 @login_not_required
 def midnight(request: HttpRequest) -> HttpResponse:
     """What a timer in each process calls at midnight: send the letters, once."""
-    if not cache.add("letters:2026-11-23", "taken", timeout=86_400):
+    if not cache.add(f"letters:{localdate()}", "taken", timeout=86_400):
         return HttpResponse("0 letters")
-    return HttpResponse(f"{Course.objects.count()} letters")
+    return HttpResponse(f"{Learner.objects.count()} letters")
 
 
 # --8<-- [end:midnight]

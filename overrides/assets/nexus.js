@@ -17,6 +17,11 @@
       this.send = (body) => wanted.then(() => send.call(this, body))
   }
 
+  // The theme looks at the search field when a key goes up. A paste by menu or on a phone has no key.
+  document.querySelector("[data-md-component=search-query]").addEventListener("input", (event) => {
+    event.target.dispatchEvent(new Event("keyup"))
+  })
+
   // The drawer is a check box with labels: say whether it is open, and close it with Escape.
   drawer.addEventListener("change", () => menu.setAttribute("aria-expanded", drawer.checked))
 

@@ -272,12 +272,14 @@ def measured(
 
 @pytest.fixture
 def stamp(request: pytest.FixtureRequest, record: Recorder, django_db_blocker: DjangoDbBlocker) -> Callable[..., None]:
-    """``stamp("versions.md", "Django", …)`` records the versions behind a chapter; ``cache=True`` adds Valkey's.
+    """``stamp("versions.md", "Django", …)`` records the versions behind a chapter.
+
+    ``cache=True`` adds Valkey's, ``broker=True`` RabbitMQ's.
 
     Without ``--regen-all`` it holds the recorded versions to the installed ones.
     """
 
-    def check(name: str, *packages: str, cache: bool = False) -> None:
+    def check(name: str, *packages: str, cache: bool = False, broker: bool = False) -> None:
         servers = []
         for database in databases.NAMES if record.writes else ():
             try:
@@ -288,6 +290,8 @@ def stamp(request: pytest.FixtureRequest, record: Recorder, django_db_blocker: D
         if cache and record.writes:
             request.getfixturevalue("valkey")
             servers.append(versions.cache_server())
+        if broker and record.writes:
+            servers.append(versions.broker_server(request.getfixturevalue("rabbitmq")))
         today = versions.stamp(*packages, servers=servers, today=datetime.datetime.now(datetime.UTC).date())
         if record.writes:
             record(name, today)

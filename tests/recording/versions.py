@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from django.core.cache import caches
 from django.db import connection
+from kombu.connection import Connection
 from redis import Redis
 
 if TYPE_CHECKING:
@@ -57,6 +58,13 @@ def cache_server() -> str:
     info = Redis.from_url(caches["default"]._servers[0]).info("server")  # type: ignore[attr-defined]
     name = "valkey" if "valkey_version" in info else "redis"
     return f"{name.capitalize()} {info[f'{name}_version']}"
+
+
+def broker_server(url: str) -> str:
+    """Return the name and version of a broker that speaks AMQP: RabbitMQ."""
+    with Connection(url) as broker:
+        properties = broker.connection.server_properties
+    return f"{properties['product']} {properties['version']}"
 
 
 def machine() -> str:

@@ -23,13 +23,32 @@ SEARCHES = {
     "difference between rest and graphql": "technologies/graphql/",
     "github actions": "technologies/ci-cd/",
     "commit message": "practices/version-control/",
+    "task lost when worker is killed": "concepts/message-queues/delivery/",
+    "rate limiting": "concepts/system-design/rate-limiting/",
+    "lost update": "challenges/lost-update/",
+}
+
+# An error as it is copied from a terminal or a page, and the page that explains it.
+PASTED = {
+    "Forbidden (Origin checking failed - https://shop.example does not match any trusted origins.)": "django",
+    "Reverse for 'post' with no arguments not found. 1 pattern(s) tried: ['posts/(?P<pk>[0-9]+)/\\Z']": "django",
+    "TypeError: Object of type datetime is not JSON serializable": "api",
+    '{"detail":"JSON parse error - Expecting value: line 1 column 1 (char 0)"}': "api",
+    "django.db.utils.OperationalError: database is locked": "data",
+    'psycopg.errors.UndefinedTable: relation "blog_post" does not exist': "data",
+    "Error 111 connecting to localhost:6379. Connection refused.": "operation",
+    "web-1 exited with code 137": "operation",
 }
 
 
-def search(page: Page, words: str) -> list[str]:
-    """Type words into the search and return the addresses of the pages that it finds, best first."""
+def search(page: Page, words: str, *, paste: bool = False) -> list[str]:
+    """Type or paste words into the search and return the addresses of the pages that it finds, best first."""
     page.keyboard.press("Control+k")
-    page.locator("[data-md-component=search-query]").press_sequentially(words)
+    field = page.locator("[data-md-component=search-query]")
+    if paste:
+        field.fill(words)  # no key goes up, as with a paste from a menu
+    else:
+        field.press_sequentially(words)
     results = page.locator(".md-search-result__item > a")
     expect(results.first).to_be_visible()
     page.wait_for_timeout(200)
@@ -41,6 +60,12 @@ def search(page: Page, words: str) -> list[str]:
 def test_search_finds_what_a_person_expects(visit: Visit, words: str, expected: str) -> None:
     visit.page.goto("about/")
     assert visit.address + expected in search(visit.page, words)[:3]
+
+
+@pytest.mark.parametrize(("error", "page"), PASTED.items())
+def test_search_finds_a_pasted_error(visit: Visit, error: str, page: str) -> None:
+    visit.page.goto("about/")
+    assert f"{visit.address}challenges/symptoms-{page}/" in search(visit.page, error, paste=True)[:3]
 
 
 def test_search_suggests_highlights_and_shares(visit: Visit) -> None:

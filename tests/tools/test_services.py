@@ -258,22 +258,31 @@ def test_rabbitmq_knows_one_user_and_leaves_no_port_mapper(place: Path) -> None:
         host = f"{parts.hostname}:{parts.port}"
         with amqp.Connection(host, parts.username, parts.password):
             assert "beam.smp" in servers_in(place)
+            assert listens_on(program("beam.smp", place)) == listens_on(program("epmd", place)) == {"127.0.0.1"}
         with pytest.raises(amqp.AccessRefused):
             amqp.Connection(host, "guest", "guest").connect()
-        mapper = port_mapper(place)
+        mapper = program("epmd", place)
         assert mapper.exists()
     assert not mapper.exists() or "(zombie)" in (mapper / "status").read_text()  # nobody may wait for it here
     assert servers_in(place) == []
     assert not list(place.iterdir())
 
 
-def port_mapper(place: Path) -> Path:
-    """Return the folder in /proc of Erlang's port mapper, which has gone to the root of the disk."""
-    for name in Path("/proc").glob("[0-9]*/comm"):
+def program(name: str, place: Path) -> Path:
+    """Return the folder in /proc of a program, wherever it has gone: Erlang's port mapper goes to the root."""
+    for comm in Path("/proc").glob("[0-9]*/comm"):
         with suppress(OSError):  # it has ended meanwhile
-            if name.read_text() == "epmd\n" and f"TMPDIR={place}".encode() in (name.parent / "environ").read_bytes():
-                return name.parent
-    pytest.fail("there is none")
+            if comm.read_text() == f"{name}\n" and f"TMPDIR={place}".encode() in (comm.parent / "environ").read_bytes():
+                return comm.parent
+    pytest.fail(f"there is no {name}")
+
+
+def listens_on(process: Path) -> set[str]:
+    """Return the addresses of IPv4 on which a program listens."""
+    inodes = {link.readlink().name for link in (process / "fd").iterdir()}
+    rows = [row.split() for row in (process / "net/tcp").read_text().splitlines()]
+    found = {row[1].partition(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in inodes}
+    return {socket.inet_ntoa(bytes.fromhex(address)[::-1]) for address in found}
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.recording.files import Recorder
 
 NAV = re.compile(r"^ +- (?:.+: )?(\S+\.md)$", re.MULTILINE)
-NEED = re.compile(r"^You need .*?first", re.MULTILINE)
+NEED = re.compile(r"^You need .*?(?: first\b|\.(?= |$))", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#]+\.md)[^)]*\)")
 TIME = re.compile(r"(?:Reading|[Tt]his page)(?: this page)? takes (\d+) to (\d+) minutes")
 CHAPTERS = ("technologies/", "concepts/")
@@ -52,9 +52,11 @@ def minutes(path: str) -> tuple[int, int]:
 
 
 def hours(paths: list[str]) -> str:
-    """Return how long pages take together: from, rounded down to half an hour, and to, rounded up."""
-    least, most = (sum(times) / 30 for times in zip(*map(minutes, paths), strict=True))
-    return f"{floor(least) / 2:g} to {ceil(most) / 2:g} h"
+    """Return how long pages take together: from, rounded down, and to, rounded up."""
+    least, most = (sum(times) for times in zip(*map(minutes, paths), strict=True))
+    if most < 60:
+        return f"{floor(least / 5) * 5} to {ceil(most / 5) * 5} min"
+    return f"{floor(least / 30) / 2:g} to {ceil(most / 30) / 2:g} h"
 
 
 def chapters() -> dict[str, list[str]]:
@@ -112,7 +114,17 @@ def test_who_is_new_never_meets_a_page_before_what_it_needs() -> None:
         read.add(path)
 
 
+@pytest.mark.parametrize("route", [INTERVIEWS, CAPSTONE])
+def test_what_a_route_holds_comes_before_the_page_that_needs_it(route: Route) -> None:
+    read = {path for paths in NEW.values() for path in paths}
+    left = [path for paths in route.values() for path in paths]
+    while left:
+        path = left.pop(0)
+        assert not [page for page in needs(path) if page in left and page not in read], path
+        read.add(path)
+
+
 def test_every_page_says_how_long_it_takes() -> None:
-    for path in PAGES:
-        if not path.startswith("about/") and path.count("/") > 0 and not path.endswith("s/index.md"):
-            minutes(path)
+    times = [minutes(path) for path in PAGES if path != "index.md" and not path.startswith("about/")]
+    usual = [time for time in times if time[0] >= 10 and time[1] <= 20]
+    assert len(usual) > len(times) / 2, "most take ten to twenty minutes"

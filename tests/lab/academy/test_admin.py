@@ -23,7 +23,21 @@ def test_pages(academy: None, client: Client, model: type, page: str) -> None:
     address = reverse(f"admin:academy_{model.__name__.lower()}_{page}")
     assert client.get(address).status_code == 302
     client.force_login(User.objects.create_superuser("staff@example.com"))
-    assert client.get(address).status_code == 200
+    forbidden = (model, page) == (Enrollment, "add")  # enroll() gives the seats
+    assert client.get(address).status_code == (403 if forbidden else 200)
+
+
+def test_no_seat_is_given_or_moved_and_a_grade_is_kept(academy: None, client: Client) -> None:
+    client.force_login(User.objects.create_superuser("staff@example.com"))
+    seat = Enrollment.objects.filter(grade=None)[0]
+    other = Course.objects.exclude(learners=seat.learner)[0]
+    before = Enrollment.objects.count()
+    sent = {"learner": seat.learner_id, "course": other.pk, "enrolled_on": "2026-11-23", "grade": 90}
+    assert client.post(reverse("admin:academy_enrollment_add"), sent).status_code == 403
+    assert Enrollment.objects.count() == before
+    assert client.post(reverse("admin:academy_enrollment_change", args=[seat.pk]), sent).status_code == 302
+    changed = Enrollment.objects.get(pk=seat.pk)
+    assert (changed.grade, changed.learner, changed.course) == (90, seat.learner, seat.course)
 
 
 def test_a_course_and_a_user_can_be_changed(academy: None, client: Client) -> None:

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from django.db.utils import ConnectionHandler
+
+from lab import environment
 from scripts.pages import ROOT
 from scripts.services import Unavailable
 
@@ -41,14 +44,19 @@ def symptom(call: Callable[..., object], *arguments: object) -> str:
     return text
 
 
+def connect(url: str) -> object:
+    """Let Django connect to a database that the settings do not name."""
+    return ConnectionHandler({"default": environment.database(url)})["default"].cursor()
+
+
 @contextmanager
 def logged(name: str) -> Iterator[list[str]]:
-    """Collect what a logger says, each line with its level."""
+    """Collect what a logger says, as the console of ``runserver`` shows it."""
     lines: list[str] = []
 
     class Collect(logging.Handler):
         def emit(self, entry: logging.LogRecord) -> None:
-            lines.append(f"{entry.levelname} {entry.name} {entry.getMessage()}")
+            lines.append(entry.getMessage())
 
     handler, logger = Collect(), logging.getLogger(name)
     logger.addHandler(handler)

@@ -14,6 +14,7 @@ import threading
 import urllib.request
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from tests.recording.files import Recorder
 
 LIMIT = 30  # seconds until something that does not happen is a failure
-PATIENCE = 5  # seconds that the health check may take, of a process that has nothing else to do
+PATIENCE = 3  # seconds that the health check may take, of a process that has nothing else to do
 WRONG = pytest.mark.wrong("lab/challenges/blocked_event_loop/broken/views.py:wrong_views")
 
 
@@ -140,15 +141,18 @@ def test_a_synchronous_view_helps_as_well(settings: Settings, registry: Registry
 
 def stacks(dumps: str) -> list[list[str]]:
     """Return the stacks of threads that stand in the view and wait for bytes, each as its lines."""
-    parts = re.split(r"^(?:Current thread|Thread) 0x.*\n", dumps, flags=re.MULTILINE)
+    parts = re.split(r"^(?=(?:Current thread|Thread) 0x)", dumps, flags=re.MULTILINE)
     return [part.splitlines() for part in parts if " in report\n" in part and " in readinto\n" in part]
 
 
 def shown(stack: list[str]) -> str:
     """Return a stack with the frames of our own; what lies in libraries is cut, as are their lines and paths."""
-    top = re.sub(r'File ".*/([\w.]+)", line \d+', r'File "…/\1", line …', stack[0])
+    head = re.sub(r"0x\S+( \[.*\])?", "0x…", stack[0])  # from Python 3.14 on with the thread's name
+    top = re.sub(r'File ".*/([\w.]+)", line \d+', r'File "…/\1", line …', stack[1])
     mine = [line.replace(f"{ROOT}/", "") for line in stack if "/lab/challenges/" in line]
-    head, between = "Thread 0x… (most recent call first):", "  … the library's frames between …"
+    below = "\n".join(stack[stack.index(mine[-1].replace("lab/", f"{ROOT}/lab/", 1)) :])
+    assert all(f"/{library}/" in below for library in ("django", "asyncio", "uvicorn")), "the loop's own thread"
+    between = "  … the library's frames between …"
     return "\n".join([head, top, between, *mine, "  … Django's, asyncio's and Uvicorn's frames …"])
 
 
@@ -219,6 +223,19 @@ def test_the_application_listens_for_the_signal() -> None:
     assert registered is True
 
 
+def test_gunicorn_takes_one_signal_and_leaves_another(tmp_path: Path) -> None:
+    worker = import_module("gunicorn.workers.base").Worker
+    master = import_module("gunicorn.arbiter").Arbiter
+    assert signal.SIGUSR1 in worker.SIGNALS
+    assert signal.SIGRTMIN not in {*worker.SIGNALS, *master.SIGNALS}
+    with (tmp_path / "stacks.txt").open("w+") as stacks:
+        faulthandler.register(signal.SIGRTMIN, file=stacks)
+        signal.raise_signal(signal.SIGRTMIN)
+        faulthandler.unregister(signal.SIGRTMIN)
+        stacks.seek(0)
+        assert " in test_gunicorn_takes_one_signal_and_leaves_another\n" in stacks.read()
+
+
 class Lines(logging.Handler):
     """Collects what is logged."""
 
@@ -275,5 +292,7 @@ def ruff(*arguments: str) -> str:
 
 
 @WRONG
-def test_ruff_does_not_look_into_the_function() -> None:
+def test_ruff_does_not_look_into_the_function(tmp_path: Path) -> None:
     assert ruff(str(broken.__file__)).strip() == "All checks passed!"
+    (tmp_path / "views.py").write_text("from urllib.request import urlopen\n\n\nasync def f():\n    urlopen('x')\n")
+    assert "ASYNC210" in ruff(str(tmp_path / "views.py"))

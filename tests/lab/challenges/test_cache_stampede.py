@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,22 +14,20 @@ from django.db import connection, transaction
 from lab.challenges.cache_stampede import load
 from lab.challenges.cache_stampede.broken import ranking as broken
 from lab.challenges.cache_stampede.fixed import ranking as fixed
-from lab.challenges.cache_stampede.fixed import ranking_stale
+from tests.lab.challenges.conftest import Version
 from tests.lab.database_design.two import LIMIT, people
 from tests.lab.workers import within
 from tests.recording.sql import queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
 
     from django.core.cache.backends.base import BaseCache
 
-    from tests.lab.challenges.conftest import Version
     from tests.recording.files import Recorder
 
 REQUESTS = 16
-BROKEN, FIXED = Path(broken.__file__).parent, Path(fixed.__file__).parent
+BROKEN, FIXED = Version(Path(broken.__file__).parent), Version(Path(fixed.__file__).parent)
 TOGETHER = pytest.mark.django_db(transaction=True)
 POSTGRESQL = pytest.mark.databases("postgresql")
 
@@ -87,26 +84,16 @@ def rush(*rankings: Callable[..., list[str]], patience: float) -> tuple[int, lis
     return computed, answers
 
 
-def copy(folder: Path, name: str) -> ModuleType:
-    """Return a module of its own, as another process would have it: what two copies share is not in Python."""
-    spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def computations(folder: Path, name: str, patience: float = 5) -> list[int]:
+def computations(version: Version, name: str = "ranking", patience: float = 5) -> list[int]:
     """Return how often the ranking is computed: when the cache is empty, when it is full, when the entry has ended."""
     forget()
-    processes = [copy(folder, name).ranking for _ in range(2)]
+    processes = [copy.ranking for copy in version.copies(name)]
     right, counts = load.compute(), []
     for ends in (False, False, True):
         if ends:
             forget()
         computed, answers = rush(*processes, patience=patience)
-        assert answers == [right] * REQUESTS
+        assert answers == [right] * REQUESTS, "everybody gets the ranking"
         counts.append(computed)
     return counts
 
@@ -116,7 +103,7 @@ def computations(folder: Path, name: str, patience: float = 5) -> list[int]:
 @pytest.mark.broken("cache_stampede.txt")
 @pytest.mark.wrong("lab/challenges/cache_stampede/broken/ranking.py:wrong_ranking")
 def test_one_request_computes(version: Version, academy: None, valkey: BaseCache) -> None:
-    empty, full, ended = computations(version.folder, "ranking")
+    empty, full, ended = computations(version)
     assert full == 0, "the ranking is kept"
     assert empty == 1, f"{REQUESTS} requests want a ranking that is not there, and one has to compute it"
     assert ended == 1, f"the entry ended, {REQUESTS} requests want it, and one has to compute it"
@@ -125,7 +112,7 @@ def test_one_request_computes(version: Version, academy: None, valkey: BaseCache
 @POSTGRESQL
 @TOGETHER
 def test_old_values_help_as_well(academy: None, valkey: BaseCache) -> None:
-    assert computations(FIXED, ranking_stale.__name__.rpartition(".")[2]) == [1, 0, 1]
+    assert computations(FIXED, "ranking_stale") == [1, 0, 1]
 
 
 @POSTGRESQL
@@ -136,14 +123,14 @@ def test_a_lock_of_the_process_is_not_enough(academy: None, valkey: BaseCache, t
     text = text.replace("def ranking(", "def unlocked(").replace("from typing", "import threading\nfrom typing", 1)
     text += "\n\nLOCK = threading.Lock()\n\n\ndef ranking(compute):\n    with LOCK:\n        return unlocked(compute)\n"
     (tmp_path / "ranking.py").write_text(text, encoding="utf-8")
-    assert computations(tmp_path, "ranking", patience=0.5) == [2, 0, 2]
+    assert computations(Version(tmp_path), patience=0.5) == [2, 0, 2]
 
 
 @POSTGRESQL
 @TOGETHER
 def test_the_load_of_the_database(academy: None, valkey: BaseCache, record: Recorder) -> None:
     rows = ["| Sixteen requests come | Queries, broken | Queries, mended |", "| --- | ---: | ---: |"]
-    counts = [computations(folder, "ranking") for folder in (BROKEN, FIXED)]
+    counts = [computations(version) for version in (BROKEN, FIXED)]
     moments = ("after a restart: the cache is empty", "while the entry is there", "in the moment in which it ends")
     rows += [f"| {moment} | {wrong} | {right} |" for moment, wrong, right in zip(moments, *counts, strict=True)]
     record("cache_stampede_load.md", "\n".join(rows))

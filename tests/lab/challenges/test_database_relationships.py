@@ -138,31 +138,51 @@ def test_the_move(sheet: None) -> None:
     assert Enrollment.objects.count() == Signup.objects.values("email", "course").distinct().count()
 
 
+@pytest.mark.django_db
+def test_two_titles_with_one_slug_are_refused_and_one_address_is_one_learner() -> None:
+    fixed.sign_up(form("Ama", {**DATABASES, "course": "C"}))
+    with pytest.raises(IntegrityError, match="academy_course_slug_key"), transaction.atomic():
+        fixed.sign_up(form("Ama", {**DATABASES, "course": "C++"}))
+    fixed.sign_up({**form("Ama", DOCUMENTS), "learner": "Ama the second", "email": "AMA@example.com"})
+    assert fixed.report() == {"C": ["Ama"], "Documents": ["Ama"]}
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_forms_at_once_are_one_enrollment(academy: None) -> None:
     """Both ask, neither finds, both insert: the constraint decides, and get_or_create reads the other's row."""
-    both = threading.Barrier(2)
+    both, stored, commit = threading.Barrier(2), threading.Event(), threading.Event()
     learner, course = Learner.objects.create(name="Efua 9", email="e9@example.com"), Course.objects.get(pk=1)
 
-    def join(*, by_hand: bool) -> str:
-        rows = Enrollment.objects.filter(learner=learner, course=course)
-        if by_hand:
-            there = rows.exists()
-            both.wait(LIMIT)
-            try:
-                return "there" if there else str(bool(Enrollment.objects.create(learner=learner, course=course)))
-            except IntegrityError:
-                return "refused"
+    def join_by_hand() -> str:
+        assert not Enrollment.objects.filter(learner=learner, course=course).exists()
         both.wait(LIMIT)
-        _, new = Enrollment.objects.get_or_create(learner=learner, course=course)
-        return str(new)
+        try:
+            Enrollment.objects.create(learner=learner, course=course)
+        except IntegrityError:
+            return "refused"
+        return "done"
 
-    with people("Ama", "Kofi") as pair:
-        steps = [person.thread.submit(join, by_hand=True) for person in pair]
-        assert sorted(step.result(LIMIT) for step in steps) == ["True", "refused"]
+    def join() -> bool:
+        return learner.enrollments.get_or_create(course=course)[1]
+
+    @transaction.atomic
+    def join_slowly() -> bool:
+        new = join()
+        stored.set()
+        assert commit.wait(LIMIT)
+        return new
+
+    with people("Ama", "Kofi") as (ama, kofi):
+        steps = [person.thread.submit(join_by_hand) for person in (ama, kofi)]
+        assert sorted(step.result(LIMIT) for step in steps) == ["done", "refused"]
         Enrollment.objects.filter(learner=learner).delete()
-        steps = [person.thread.submit(join, by_hand=False) for person in pair]
-        assert sorted(step.result(LIMIT) for step in steps) == ["False", "True"]
+        first = ama.thread.submit(join_slowly)
+        assert stored.wait(LIMIT)
+        second = kofi.start(join)
+        assert kofi.waiting, "his question found nothing, and his INSERT waits for hers"
+        commit.set()
+        assert (first.result(LIMIT), second.result(LIMIT)) == (True, False)
+    assert Enrollment.objects.filter(learner=learner).count() == 1
 
 
 @pytest.mark.django_db

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.challenges.leaked_secret.broken import check_secrets as broken
 from lab.challenges.leaked_secret.fixed import check_secrets as fixed
 from tests.recording import shell as shells
 
@@ -100,12 +99,17 @@ def test_a_rewritten_branch_forgets_nothing(shell: Callable[[str], None], tmp_pa
 def test_a_shallow_clone_hides_it(tmp_path: Path) -> None:
     there = repository(tmp_path / "academy", *REMOVED)
     clone = repository(tmp_path / "clones", f"git clone --quiet --depth 1 file://{there} shallow") / "shallow"
-    assert broken.findings(clone) == []
+    assert len(fixed.findings(there)) == 2
+    assert fixed.git(clone, "log", "--all", f"-G{fixed.KEY}") == ""
     with pytest.raises(ValueError, match="shallow"):
         fixed.findings(clone)
 
 
 def test_a_key_that_came_with_a_merge_is_found(tmp_path: Path) -> None:
-    assert fixed.findings(repository(tmp_path / "academy", *IN_A_MERGE))[0].endswith(" Remove the settings")
-    found = fixed.findings(tmp_path / "academy")
+    found = fixed.findings(repository(tmp_path / "academy", *IN_A_MERGE))
     assert [line.split(" ", 1)[1] for line in found] == ["Remove the settings", "Merge"]
+
+
+def test_a_key_in_a_binary_file_is_found(tmp_path: Path) -> None:
+    there = repository(tmp_path / "academy", *BEGIN, f"printf '\\0{LEAKED}' > dump && {COMMIT} 'Keep a dump'")
+    assert [line.split(" ", 1)[1] for line in fixed.findings(there)] == ["Keep a dump"]

@@ -167,3 +167,5 @@ def test_junk(academy: None, serve: Callable[[ModuleType], APIClient], database:
     assert server_errors(serve(fixed)) == []
     found = server_errors(serve(broken))
     assert len(found) > 20, found
+    too_long = "POST slug 'xxxxxxxxxxxxxxxxxxx"  # SQLite holds no string to its length
+    assert (too_long in found) is (database == "postgresql")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.cache import cache, caches
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 
 from lab.academy.models import Course, Lesson
 from lab.challenges.stale_cache.broken import courses as broken
@@ -88,6 +88,10 @@ def test_the_card_shows_the_new_title(version: Version, academy: None, valkey: B
         courses.rename(ONE, "x" * 115)  # the titles of the lessons are too long
     assert Course.objects.get(pk=ONE).title == OLD, "a rename is done whole or not at all"
     assert courses.card(ONE)["title"] == OLD
+    with transaction.atomic():
+        courses.rename(ONE, NEW)
+        transaction.set_rollback(True)  # something fails later, in a function that calls this one
+    assert courses.card(ONE)["title"] == OLD, "the rename is rolled back, and the next visitor sees the new title"
     assert read_during_the_rename(courses) in {OLD, NEW}
     assert Course.objects.get(pk=ONE).title == NEW
     assert Lesson.objects.filter(course=ONE).first().title == f"{NEW}, part 1"  # type: ignore[union-attr]
@@ -134,6 +138,20 @@ def test_one_connection_sees_no_difference(academy: None, module: ModuleType) ->
     assert module.card(ONE)["title"] == OLD
     module.rename(ONE, NEW)
     assert module.card(ONE)["title"] == NEW
+
+
+@TOGETHER
+def test_a_cache_that_is_out_of_reach_keeps_the_old_title(academy: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    fixed.card(ONE)
+
+    def fail(*_: object) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(type(caches["default"]), "delete", fail)
+    with pytest.raises(ConnectionError):
+        fixed.rename(ONE, NEW)
+    assert Course.objects.get(pk=ONE).title == NEW
+    assert fixed.card(ONE)["title"] == OLD
 
 
 @pytest.mark.django_db

@@ -13,6 +13,7 @@ import pytest
 from django.core.paginator import Paginator
 from django.test import Client, override_settings
 from rest_framework import routers
+from rest_framework.renderers import JSONRenderer
 from rest_framework.test import APIRequestFactory
 
 from lab.academy.models import Course, User
@@ -68,7 +69,7 @@ def nested_writes() -> object:
 def list_expected() -> str:
     serializer = symptoms_api.TagSerializer(data={"name": "web"}, many=True)
     assert not serializer.is_valid()
-    return json.dumps(serializer.errors)
+    return JSONRenderer().render(serializer.errors).decode()
 
 
 def json_parse() -> str:
@@ -109,7 +110,7 @@ def unordered() -> str:
 
 def graphql_field() -> str:
     body = {"query": "{ courses(first: 1) { edges { node { titel } } } }"}
-    return json.dumps(Client().post("/graphql/", body, content_type="application/json").json())
+    return Client().post("/graphql/", body, content_type="application/json").content.decode()
 
 
 RAISES: dict[str, Callable[[], object]] = {

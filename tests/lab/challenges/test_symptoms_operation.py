@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
 import sys
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,6 +21,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from celery import Celery
+from django.db import OperationalError
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -28,7 +31,8 @@ from lab.celery import app
 from scripts import services
 from scripts.pages import ROOT
 from scripts.services import free_port
-from tests.lab.challenges.symptoms import last_line, symptom
+from tests.lab.challenges.symptoms import connect, last_line, symptom
+from tests.lab.docker.conftest import engine, image, project, project_name
 from tests.lab.production import kept
 from tests.lab.python.packages import MANAGERS, NEEDED, alone, release, surroundings
 from tests.lab.python.test_virtual_environments import scratch_python
@@ -39,6 +43,8 @@ if TYPE_CHECKING:
 
     from tests.lab.python.packages import Release
     from tests.recording.files import Recorder
+
+__all__ = ["engine", "image", "project", "project_name"]
 
 NOBODY = 65534
 UNSTABLE = (
@@ -57,13 +63,13 @@ def stable(text: str, folder: Path) -> str:
 
 
 def no_server(folder: Path) -> object:
-    return psycopg.connect(f"postgresql://nexus@127.0.0.1:{free_port()}/nexus")
+    return connect(f"postgresql://nexus:secret@127.0.0.1:{free_port()}/nexus")
 
 
 def unknown_host(folder: Path) -> str:
     """Ask with the driver and with libpq, on which psql and psycopg2 stand; why not, is the resolver's to say."""
-    with pytest.raises(psycopg.OperationalError) as refused:
-        psycopg.connect("postgresql://nexus@db/nexus")
+    with pytest.raises(OperationalError) as refused:
+        connect("postgresql://nexus:secret@db/nexus")
     plain = psycopg.pq.PGconn.connect(b"postgresql://nexus@db/nexus").error_message.decode()
     return "\n".join(f"{text.rpartition(': ')[0]}: …" for text in (last_line(refused.value), plain))
 
@@ -122,11 +128,6 @@ def line_ends(folder: Path) -> str:
     return done.stderr.splitlines()[0]  # newer releases of env add advice
 
 
-def killed(folder: Path) -> str:
-    waits = "sleep 60 & kill -KILL $!; wait $! 2> /dev/null; echo exited with code $?"
-    return subprocess.run(["sh", "-c", waits], capture_output=True, text=True, check=True).stdout.strip()
-
-
 def no_redis(folder: Path) -> object:
     return Redis.from_url(f"redis://localhost:{free_port()}/0").ping()
 
@@ -148,7 +149,6 @@ RAISES: dict[str, Callable[[Path], object]] = {
     "symptom_permission_denied.txt": permission_denied,
     "symptom_exec_format.txt": exec_format,
     "symptom_line_ends.txt": line_ends,
-    "symptom_killed.txt": killed,
     "symptom_no_redis.txt": no_redis,
     "symptom_encode_error.txt": encode_error,
     "symptom_disabled_backend.txt": disabled_backend,
@@ -156,6 +156,7 @@ RAISES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.slow
+@pytest.mark.django_db
 @pytest.mark.parametrize("name", RAISES)
 def test_an_error_says_what_the_entry_shows(record: Recorder, tmp_path: Path, name: str) -> None:
     record(name, stable(symptom(RAISES[name], tmp_path), tmp_path))
@@ -172,13 +173,14 @@ def test_a_task_that_nobody_sent_is_pending(session: Callable[..., None]) -> Non
 
 
 @pytest.mark.services
+@pytest.mark.django_db
 def test_a_wrong_password(record: Recorder, tmp_path: Path) -> None:
     try:
         parts = urlsplit(services.url("postgresql"))
     except services.Unavailable as reason:
         pytest.skip(str(reason))
     address = f"postgresql://nexus:wrong@{parts.hostname}:{parts.port}{parts.path}"
-    record("symptom_wrong_password.txt", stable(symptom(psycopg.connect, address), tmp_path))
+    record("symptom_wrong_password.txt", stable(symptom(connect, address), tmp_path))
 
 
 @pytest.fixture(scope="module")
@@ -222,6 +224,18 @@ def test_a_cache_server_that_refuses(redis_url: str, record: Recorder) -> None:
         owner.config_set("requirepass", "")
 
 
+@pytest.mark.slow
+@pytest.mark.services
+def test_a_container_without_memory(image: str, project: Callable[..., str], record: Recorder, tmp_path: Path) -> None:
+    command = ["python", "-c", "b'x' * 500_000_000"]
+    web = {"image": image, "command": command, "mem_limit": "64m", "network_mode": "none"}
+    (tmp_path / "compose.yaml").write_text(json.dumps({"services": {"web": web}}), encoding="utf-8")
+    said = project("up", "--no-color", files=["compose.yaml"], cwd=tmp_path, check=False)
+    found = re.search(r"web-1 exited with code \d+", said)
+    assert found, said
+    record("symptom_killed.txt", found[0])
+
+
 # Programs that run until their log says it
 
 
@@ -237,6 +251,7 @@ def program(folder: Path, *arguments: str, **variables: str) -> Iterator[Callabl
             env=environ,
             stdout=output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
 
         def said(words: str) -> str:
@@ -250,7 +265,8 @@ def program(folder: Path, *arguments: str, **variables: str) -> Iterator[Callabl
         try:
             yield said
         finally:
-            process.terminate()
+            with suppress(ProcessLookupError):  # it has ended
+                os.killpg(process.pid, signal.SIGKILL)  # with its children; nothing of it is kept
             process.wait()
 
 

@@ -20,6 +20,7 @@ from lab.celery import app
 from lab.challenges.task_twice import options
 from lab.challenges.task_twice.broken import copying as broken
 from lab.challenges.task_twice.fixed import copying as fixed
+from tests.lab.database_design.two import race
 from tests.lab.workers import LIMIT, Worker, within
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Broker:
 
     def has_none(self) -> bool:
         """Say whether there is no message; a message on its way to a worker is in neither place for a moment."""
-        for _ in range(3):
+        for _ in range(6):
             if self.waiting + self.given_out:
                 return False
             time.sleep(0.05)
@@ -245,8 +246,26 @@ def test_the_broker_waits_for_an_hour() -> None:
 def test_twice_in_one_process(editions: list[str], session: Callable[..., None]) -> None:
     names: dict[str, Any] = {"titles": titles, "old": OLD, "new": NEW}
     session("task_twice_broken.pycon", copy_lessons=broken.copy_lessons, **names)
+    Lesson.objects.filter(course=NEW, position__gt=2).delete()
+    broken.copy_lessons(OLD, NEW)
+    assert len(titles(NEW)) == 6, "a second run after two lessons"
     Lesson.objects.filter(course=NEW).delete()
     session("task_twice_fixed.pycon", copy_lessons=fixed.copy_lessons, **names)
+
+
+@SERVER
+@TOGETHER
+def test_twice_at_the_same_time(editions: list[str]) -> None:
+    done = race(fixed.copy_lessons, (OLD, NEW), (OLD, NEW), before="INSERT")
+    assert done == ["done", "done"]
+    assert titles(NEW) == editions
+
+
+@pytest.mark.django_db
+def test_a_lesson_that_is_there_already_takes_the_place(editions: list[str]) -> None:
+    Lesson.objects.create(course_id=NEW, position=1, title="Welcome")
+    fixed.copy_lessons(OLD, NEW)
+    assert titles(NEW) == ["Welcome", *editions[1:]]
 
 
 @pytest.mark.django_db

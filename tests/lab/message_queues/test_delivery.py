@@ -67,7 +67,7 @@ def test_what_becomes_of_a_task_whose_worker_is_killed(
         assert first.says("WorkerLostError")
         printer.release_all(f"process-{number}" for number in range(3))
         printer.finished(4)
-        # A machine goes dark: everything of the worker ends.
+        # A container is killed: everything of the worker ends.
         for number, task in enumerate(TASKS.values()):
             task.delay(f"worker-{number}")
         printer.arrived(7)

@@ -14,8 +14,9 @@ from django.test import override_settings
 from django.utils.module_loading import import_string
 
 from lab.academy.models import Enrollment
+from lab.celery import app
 from scripts.pages import ROOT
-from tests.lab.message_queues.brokers import settings
+from tests.lab.message_queues.brokers import settings, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,10 +87,31 @@ def test_a_worker_of_celery_does_the_work(
     academy: None, broker: str, worker: Callable[..., Any], modules: Path, session: Session
 ) -> None:
     Enrollment.objects.filter(pk=1).update(grade=71)
-    setting = import_string("settings.TASKS")
-    with (
-        override_settings(TASKS=setting),
-        worker("backend", **settings(broker), PYTHONPATH=str(modules)) as running,
-    ):
-        session("django_tasks_celery.pycon", grade_letter=import_string("letters.grade_letter"))
-        assert running.says("you have 71")
+    with override_settings(TASKS=import_string("settings.TASKS")):
+        letter = import_string("letters.grade_letter")
+        refuses_what_it_does_not_pass_on(letter)
+        tomorrow = datetime.datetime(2026, 11, 24, tzinfo=datetime.UTC)
+        assert letter.using(run_after=tomorrow).enqueue(1).id == taken(eta=tomorrow.isoformat())
+        assert waiting(broker) == 0
+        with worker("backend", **settings(broker), PYTHONPATH=str(modules)) as running:
+            session("django_tasks_celery.pycon", grade_letter=letter)
+            assert running.says("you have 71")
+
+
+def refuses_what_it_does_not_pass_on(letter: Any) -> None:
+    """Let the backend refuse an object, another queue and a priority."""
+    with pytest.raises(TypeError, match="Unsupported type"):
+        letter.enqueue(Enrollment.objects.get(pk=1))
+    for options in ({"queue_name": "other"}, {"priority": 5}):
+        with pytest.raises(import_string("django.tasks.exceptions.InvalidTask")):
+            letter.using(**options)
+
+
+def taken(eta: str) -> str:
+    """Take the message out of the queue that waits for this time; return the id of its task."""
+    with app.connection_for_read() as connection:
+        message = connection.SimpleQueue(app.amqp.queues[app.conf.task_default_queue]).get(timeout=5)
+        message.ack()
+    assert message.headers["eta"] == eta
+    assert message.payload[0] == ["letters.grade_letter", [1], {}]
+    return str(message.headers["id"])

@@ -167,7 +167,6 @@ def test_the_relay_sends_what_waits(
     broker: str, message_table: None, kofi: Learner, session: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     course, other = Course.objects.filter(published=True).exclude(learners=kofi).order_by("pk")[:2]
-    Message.objects.all().delete()
     session(
         "outbox_relay.pycon",
         join_and_promise=join_and_promise,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import random
 import signal
@@ -18,6 +19,7 @@ from celery.app import autoretry
 from celery.app.task import Task
 from celery.exceptions import Ignore
 from celery.utils.time import get_exponential_backoff_interval
+from redis import Redis
 
 from lab.celery import app
 from lab.message_queues import printer as printing
@@ -30,6 +32,8 @@ from tests.lab.workers import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from celery.result import AsyncResult
 
     from lab.asynchronous.upstream import Upstream
     from tests.lab.message_queues.brokers import Starts
@@ -86,20 +90,29 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
 @pytest.mark.services
 @SERVER
 def test_who_is_tried_again(broker: str, worker: Starts, shop: Shop, record: Recorder) -> None:
-    options = {"CELERY_WORKER_LOST_WAIT": 0.1}
-    with worker(MODULE, concurrency=4, **settings(broker, options), PRINTER_URL=shop.url) as running:
+    options = {"CELERY_WORKER_LOST_WAIT": 0.1, "CELERY_RESULT_BACKEND": broker, "CELERY_TASK_IGNORE_RESULT": False}
+    with (
+        Redis.from_url(broker) as server,
+        worker(MODULE, concurrency=4, **settings(broker, options), PRINTER_URL=shop.url) as running,
+    ):
+
+        def failed(task: AsyncResult[None]) -> bool:
+            stored = server.get(f"celery-task-meta-{task.id}")
+            return stored is not None and json.loads(stored)["status"] == "FAILURE"
+
         print_certificate.delay("busy-1")
-        print_certificate.delay("wrong-1")
+        impossible = print_certificate.delay("wrong-1")
         wrong_print.delay("wrong-2")
-        draw_certificate.delay("drawn-1")
+        drawn = draw_certificate.delay("drawn-1")
         wrong_draw_certificate.delay("drawn-2")
         assert within(30, lambda: shop.seen.count("wrong-2") >= 4), "it will never be there, and is asked for again"
         assert within(30, lambda: shop.seen.count("busy-1") == 3)
         assert running.says("succeeded")
-        assert within(30, lambda: shop.seen.count("drawn-1") == 3), "once, and two retries"
+        assert within(30, lambda: failed(drawn)), "after the last retry"
+        assert shop.seen.count("drawn-1") == 3, "once, and two retries"
         assert within(30, lambda: shop.seen.count("drawn-2") >= 5), "and no end"
+        assert within(30, lambda: failed(impossible))
         assert shop.seen.count("wrong-1") == 1, "a 404 is an answer"
-        assert shop.seen.count("drawn-1") == 3
         running.kill()
     cases = {
         "503 twice, then 200": ("print_certificate", "busy-1"),
@@ -167,7 +180,7 @@ def test_the_delays(monkeypatch: pytest.MonkeyPatch, record: Recorder) -> None:
         raise TryAgain(number)
 
     monkeypatch.setattr(retries, "order", busy)
-    runs = [countdowns(print_certificate, monkeypatch) for _ in range(50)]
+    runs = [countdowns(print_certificate, monkeypatch) for _ in range(25)]
     monkeypatch.setattr("random.randrange", lambda most: most - 1)  # the longest that chance allows
     longest = countdowns(print_certificate, monkeypatch)
     assert longest == [2**number for number in range(8)]
@@ -226,7 +239,7 @@ def test_a_storm(record: Recorder) -> None:
     record("retries_storm.md", "\n".join(rows))
 
 
-def test_two_layers_of_retries_multiply(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_layers_of_retries_multiply(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def three_times(number: str) -> None:

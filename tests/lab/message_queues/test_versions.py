@@ -15,4 +15,4 @@ if TYPE_CHECKING:
 @recorded_on_5_2("it names that release")
 @pytest.mark.services
 def test_the_stamp_is_that_of_the_locked_versions(stamp: Callable[..., None]) -> None:
-    stamp("versions.md", "Django", "Celery", cache=True)
+    stamp("versions.md", "Django", "Celery", cache=True, broker=True)

@@ -168,7 +168,7 @@ def measure(repetitions: int, names: set[str] | None = None) -> Measurement:
             assert done.returncode in (0, 1), done.stderr.decode()
     return Measurement(
         title="The checks of this repository, one by one",
-        description="Linter, formatter and spelling answer first; the other checks take longer.",
+        description="The linter and the formatter answer first; the proof of every block takes many times as long.",
         x="the check",
         y="seconds",
         versions={name: version(name) for name in ("ruff", "typos", "rumdl", "mypy")},
@@ -180,7 +180,7 @@ def measure(repetitions: int, names: set[str] | None = None) -> Measurement:
 @pytest.mark.slow
 def test_what_each_check_costs(measured: Callable[[str, Callable[[], Measurement]], Measurement]) -> None:
     bars = measured("checks.json", lambda: measure(3)).bars
-    assert max(bars["linter"], bars["formatter"]) * 3 < bars["proof of every block"]
+    assert max(bars["linter"], bars["formatter"]) * 10 < bars["proof of every block"]
     assert set(measure(0, {"linter", "formatter"}).bars) == {"linter", "formatter"}
 
 

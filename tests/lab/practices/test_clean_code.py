@@ -184,12 +184,12 @@ def test_what_the_number_says(record: Recorder) -> None:
 def test_the_academy_imports_no_chapter() -> None:
     for path in (ROOT / "lab/academy").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                names = [node.module]
-            else:
-                names = [name.name for name in getattr(node, "names", [])]
-            for name in names:
-                assert not name.startswith("lab.") or name.startswith("lab.academy")
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                start = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+                for name in node.names:
+                    found = start + name.name
+                    ours = found == "lab" or found.startswith("lab.")
+                    assert not ours or found.startswith("lab.academy.")
 
 
 # --8<-- [end:imports]

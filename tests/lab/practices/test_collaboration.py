@@ -126,6 +126,7 @@ def test_the_comparison_sees_each_kind_of_break() -> None:
         "CourseRequest.seats must be sent"
     ]
     assert list(breaks(old, {**old, "paths": {}})) == ["GET /courses/ is gone"]
+    assert list(breaks(old, api(["seats"], "string", name="Class"))) == []  # the page says so: a new name hides it
 
 
 # What this repository asks of a contribution

@@ -142,7 +142,7 @@ def test_an_operation_in_borrowed_words(record: Recorder) -> None:
 
 
 def test_what_the_descriptions_promise_holds(people: Any) -> None:
-    """No waiting list, the grade goes back to null, the seat comes back."""
+    """No waiting list, no second time, no draft; the grade goes back to null, the seat comes back."""
     teacher, kofi = people.client(people.teacher), people.client(people.kofi)
     when = datetime.date(2026, 5, 1)
     course = Course.objects.create(
@@ -152,6 +152,8 @@ def test_what_the_descriptions_promise_holds(people: Any) -> None:
     assert made.status_code == 201
     assert kofi.post("/api/v1/enrollments/", {"course": "go"}).status_code == 409
     assert people.client(people.ama).post("/api/v1/enrollments/", {"course": "go"}).status_code == 409
+    Course.objects.create(slug="draft", title="Draft", starts_on=when, ends_on=when)
+    assert kofi.post("/api/v1/enrollments/", {"course": "draft"}).status_code == 400
     url = f"/api/v1/enrollments/{made.json()['id']}/"
     for grade in (88, None):
         assert teacher.patch(url, {"grade": grade}).json()["grade"] == grade

@@ -10,13 +10,13 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.test import Client, override_settings
+from django.utils.html import format_html
 
 from lab.academy.models import Course, Enrollment
 from lab.practices import owasp_access
@@ -100,9 +100,11 @@ def inside() -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Inside) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.mark.wrong("lab/practices/owasp_access.py:wrong_cover")
@@ -136,7 +138,7 @@ def test_the_server_fetches_what_only_it_can_reach(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.django_db
 @pytest.mark.wrong("lab/practices/owasp_access.py:wrong_debug")
-def test_the_error_page_shows_what_the_code_holds(record: Recorder) -> None:
+def test_the_error_page_shows_what_the_code_holds(settings: Settings, record: Recorder) -> None:
     environ = {"DEBUG": "False"}
     pages = {}
     for reads in (wrong_debug, debug):
@@ -150,7 +152,8 @@ def test_the_error_page_shows_what_the_code_holds(record: Recorder) -> None:
     assert debug({}) is False
     with pytest.raises(ValueError, match="neither true nor false"):
         debug({"DEBUG": "no!"})
-    shown = re.search(r"<td>(address)</td>\s*<td class=\"code\"><pre>(.*?)</pre>", pages["wrong_debug"])
+    assert settings.SECRET_KEY not in pages["wrong_debug"], "a setting whose name says what it is"
+    shown = re.search(r"<td>(api_key)</td>\s*<td class=\"code\"><pre>(.*?)</pre>", pages["wrong_debug"])
     assert shown
     text = re.sub(r"<[^>]+>\s*", " ", pages["debug"]).split()
     lines = [
@@ -195,7 +198,7 @@ def test_a_replaced_wheel_is_installed_unless_its_hash_is_known(index: Path, tmp
     right = install(index, tmp_path / "right", "requirements")
     assert right.returncode == 1
     assert not (tmp_path / "right/site/academy_grades.py").exists()
-    assert "DO NOT MATCH THE HASHES" in right.stderr
+    assert "THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE" in right.stderr
     good = release("academy-grades", "1.1", code="\ndef best(grades):\n    return max(grades, key=grades.get)\n")
     text = (ROOT / "lab/practices/owasp_access/requirements.txt").read_text(encoding="utf-8")
     assert good.sha256 in text, "the hash is that of the wheel that was reviewed"
@@ -281,10 +284,22 @@ def test_a_title_becomes_a_script() -> None:
     title = "<script>send(document.cookie)</script>"
     assert "<script>" in wrong_heading(title)
     assert heading(title) == "<h1>&lt;script&gt;send(document.cookie)&lt;/script&gt;</h1>"
+    link = "javascript:send(document.cookie)"
+    assert link in format_html('<a href="{}">more</a>', link), "escaping keeps it as it is"
 
 
-def test_the_linter_knows_the_wrong_lines() -> None:
-    command = partial(subprocess.run, cwd=ROOT, env=kept(), capture_output=True, text=True, check=False)
-    found = command([sys.executable, "-m", "ruff", "check", "--isolated", "--ignore-noqa", "--select", "S",
-                     "--output-format", "concise", "lab/practices/owasp_access.py"])  # fmt: skip
-    assert {line.split()[1] for line in found.stdout.splitlines() if ".py:" in line} == {"S308", "S310", "S608"}
+def rules_that_find(file: Path) -> set[str]:
+    """Return which of Ruff's security rules find something in a file."""
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--ignore-noqa", "--select", "S"]
+    found = subprocess.run(
+        [*command, "--output-format", "concise", str(file)], env=kept(), capture_output=True, text=True, check=False
+    )
+    return {line.split()[1] for line in found.stdout.splitlines() if ".py:" in line}
+
+
+def test_the_linter_knows_the_wrong_lines(tmp_path: Path) -> None:
+    file = ROOT / "lab/practices/owasp_access.py"
+    assert rules_that_find(file) == {"S308", "S310", "S608"}
+    chosen = file.read_text(encoding="utf-8").replace("random.getrandbits(32)", "random.choice(range(2**32))")
+    (tmp_path / "chosen.py").write_text(chosen, encoding="utf-8")
+    assert rules_that_find(tmp_path / "chosen.py") == {"S308", "S310", "S311", "S608"}

@@ -117,14 +117,23 @@ def test_a_list_of_passwords_finds_the_right_one(people: People, routes: None, r
                 break
         return answers
 
+    def from_elsewhere() -> int:
+        owner = {"email": "ama@example.com", "password": PASSWORD}
+        answer: int = APIClient(REMOTE_ADDR="192.0.2.9").post("/token/", owner).status_code
+        return answer
+
     lines = [f"A list of {len(passwords)} passwords, the last of them Ama's:"]
     seen = {}
     for name, address in (("wrong_sign_in", "/wrong/token/"), ("sign_in", "/token/")):
         with time_machine.travel("2026-11-23T09:00Z", tick=False):
             answers = seen[name] = guess(address)
+            if name == "sign_in":
+                assert from_elsewhere() == 429, "the account is counted, and Ama herself is locked out"
         lines.append(f"{name + ':':14} attempt {len(answers)} is answered {answers[-1]}")
     assert (len(seen["wrong_sign_in"]), seen["wrong_sign_in"][-1]) == (50, 200)
     assert (len(seen["sign_in"]), seen["sign_in"][-1]) == (21, 429)
+    with time_machine.travel("2026-11-23T10:00Z", tick=False):
+        assert from_elsewhere() == 200, "until the hour is over"
     record("owasp_data_guesses.txt", "\n".join(lines))
 
 
@@ -200,6 +209,20 @@ def test_django_itself_writes_no_line_for_a_failed_sign_in(people: People, caplo
         finally:
             assert user_login_failed.disconnect(note)
         assert lines_of(caplog) == ["WARNING sign-in failed for 'ama@example.com'"]
+
+
+@pytest.mark.parametrize("function", [wrong_note, note])
+def test_the_signal_of_the_api_calls_the_account_email(
+    people: People, routes: None, caplog: pytest.LogCaptureFixture, function: Callable[..., None]
+) -> None:
+    user_login_failed.connect(function)
+    try:
+        answer = APIClient().post("/token/", {"email": "ama@example.com", "password": "wrong"})
+    finally:
+        assert user_login_failed.disconnect(function)
+    assert answer.status_code == 401
+    [line] = lines_of(caplog)
+    assert "ama@example.com" in line
 
 
 # A10

@@ -8,9 +8,11 @@ from base64 import b64decode
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from django.conf import global_settings
 from django.contrib.auth.password_validation import validate_password
 from django.core import signing
+from django.template import Engine
 from django.test import Client
 from rest_framework.permissions import AllowAny
 from rest_framework.settings import DEFAULTS
@@ -86,8 +88,12 @@ def test_a_forgotten_rule_is_a_closed_door(
 
     strict = ask()
     assert DEFAULTS["DEFAULT_PERMISSION_CLASSES"] == ["rest_framework.permissions.AllowAny"]
-    monkeypatch.setattr(security.Grades, "permission_classes", [AllowAny])  # it read the default when it was made
+    with monkeypatch.context() as without_rest:
+        without_rest.setattr(security.Grades, "permission_classes", [AllowAny])
+        assert ask() == [302, 200], "the middleware alone leaves DRF's views open"
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "LoginRequired" not in name]
+    assert ask() == [200, 401], "DRF's setting alone leaves Django's views open"
+    monkeypatch.setattr(security.Grades, "permission_classes", [AllowAny])  # it read the default when it was made
     alone = ask()
     assert (alone, strict) == ([200, 200], [302, 401])
     rows = ["| A view without a rule | Django and DRF as they come | the lab |", "| --- | ---: | ---: |"]
@@ -120,6 +126,20 @@ def test_the_session_cookie_is_for_the_server_alone() -> None:
     assert global_settings.SESSION_COOKIE_SAMESITE == "Lax"
 
 
+# The OWASP Top 10
+
+
+def test_the_table_names_settings_that_exist_and_are_strict(settings: Settings) -> None:
+    rows = re.findall(r"(?m)^\| A\d\d .*$", text_of("docs/practices/security.md"))
+    assert len(rows) == 10
+    named = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row.rpartition(" | ")[2])}
+    in_rest = {"DEFAULT_PERMISSION_CLASSES", "DEFAULT_THROTTLE_RATES"}
+    assert in_rest <= named & settings.REST_FRAMEWORK.keys()
+    assert all(hasattr(global_settings, name) for name in named - in_rest)
+    assert global_settings.SESSION_SERIALIZER == "django.contrib.sessions.serializers.JSONSerializer"
+    assert Engine().autoescape is True
+
+
 # This repository
 
 
@@ -129,10 +149,13 @@ def text_of(*names: str) -> str:
 
 
 def test_how_this_repository_does_it() -> None:
-    assert 'environment.read(\n    "SECRET_KEY"' in text_of("lab/settings.py")
+    for variable in ("SECRET_KEY", "DATABASE_URL"):
+        read = text_of("lab/settings.py").partition(f'"{variable}",\n')[2].partition("\n    )")[0]
+        assert re.search(r"default=.* if DEBUG else None", read), variable
     assert "--require-hashes" in text_of("Dockerfile")
     assert "USER 10001" in text_of("Dockerfile")
-    assert text_of(".github/dependabot.yml").count("cooldown") >= 4
+    updates = yaml.safe_load(text_of(".github/dependabot.yml"))["updates"]
+    assert {update["cooldown"]["default-days"] for update in updates} == {7}
     workflows = [f".github/workflows/{file.name}" for file in (ROOT / ".github/workflows").glob("*.yml")]
     assert workflows
     for name in workflows:

@@ -268,5 +268,5 @@ def test_the_time_to_the_verdict(
     assert bars["test in a browser"] > 3 * cheap
     # The experiment itself, small:
     (tmp_path / "small").mkdir()
-    small = measure(tmp_path / "small", 0, ["type checker", "test of the function"]).bars
+    small = measure(tmp_path / "small", 0, ["test of the function"]).bars
     assert min(small.values()) > 0

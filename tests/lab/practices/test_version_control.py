@@ -160,15 +160,31 @@ def test_a_rebase_writes_new_ones(shell: Shell, tmp_path: Path) -> None:
     assert before not in git(academy, "log", "--format=%H", "main")
 
 
-def test_commits_that_others_have_come_back(shell: Shell, tmp_path: Path) -> None:
-    academy = branches(tmp_path)
-    git(tmp_path, "clone", "--quiet", "--bare", str(academy), "server.git")
+def shared(folder: Path) -> tuple[Path, Path]:
+    """Give Ama and Kofi the same branch, from a server."""
+    academy = branches(folder)
+    git(folder, "clone", "--quiet", "--bare", str(academy), "server.git")
     shutil.rmtree(academy)
     for name in ("ama", "kofi"):
-        git(tmp_path, "clone", "--quiet", "--branch=grades", "server.git", name)
+        git(folder, "clone", "--quiet", "--branch=grades", "server.git", name)
+    return folder / "ama", folder / "kofi"
+
+
+def test_commits_that_others_have_come_back(shell: Shell, tmp_path: Path) -> None:
+    _, kofi = shared(tmp_path)
     shell("version_control_shared.console")
-    subjects = git(tmp_path / "kofi", "log", "--format=%s").splitlines()
-    assert subjects.count("Say whether a grade passes") == 2
+    assert git(kofi, "log", "--format=%s").splitlines().count("Say whether a grade passes") == 2
+
+
+def test_a_plain_pull_stops_and_one_that_rebases_leaves_them_out(tmp_path: Path) -> None:
+    ama, kofi = shared(tmp_path)
+    git(ama, "rebase", "--quiet", "origin/main")
+    git(ama, "push", "--quiet", "--force-with-lease")
+    git(kofi, "commit", "--quiet", "--allow-empty", "--message", "Say where to ask")
+    with pytest.raises(subprocess.CalledProcessError):
+        git(kofi, "pull", "--quiet")
+    git(kofi, "pull", "--quiet", "--rebase")
+    assert git(kofi, "log", "--format=%s").splitlines().count("Say whether a grade passes") == 1
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from lab.academy.models import Certificate, Enrollment, Learner, Lesson
+from lab.academy.models import Certificate, Enrollment, Learner
 from lab.academy.seed import seed
 from lab.system_design.capacity import connections, gigabytes, processes, under_way, waiting, wrong_processes
 from tests import databases
@@ -103,4 +103,3 @@ def test_what_a_row_takes(db: None, record: Recorder) -> None:
         assert 50 < each < 500
         lines.append(f"| `{table}` | {each:.0f} | {gigabytes(1e7, each):.1f} GB |")
     record("capacity_rows.md", "\n".join(lines))
-    assert not Lesson.objects.filter(course__isnull=True).exists()

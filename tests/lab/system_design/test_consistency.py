@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from lab.system_design.consistency import SEATS, Careful, Obliging, Office, RefusedError
+from lab.system_design.consistency import SEATS, Careful, Obliging, RefusedError
 from lab.system_design.relay import relaying
 from scripts import services
 from scripts.services import Unavailable
@@ -57,13 +58,13 @@ def say(what: Callable[[], object]) -> str:
         return "refused (503)"
 
 
-def story(kind: type[Office], near: Redis, relay: Relay) -> list[str]:
+def story(kind: type[Careful | Obliging], near: Redis, relay: Relay) -> list[str]:
     """Two offices and one seat: the network is cut, Accra sells, Kumasi is asked."""
     relay.mend()
     near.set(SEATS, 1)
-    accra: Careful | Obliging = kind(near)  # type: ignore[assignment]
+    accra = kind(near)
     with closing(far(relay)) as cut_off:
-        kumasi: Careful | Obliging = kind(cut_off)  # type: ignore[assignment]
+        kumasi = kind(cut_off)
         seen = [say(accra.seats), say(kumasi.seats)]
         relay.cut()
         seen += [say(accra.sell), say(kumasi.seats), say(kumasi.sell)]
@@ -109,8 +110,35 @@ def test_a_partition_does_not_need_a_dead_server(near: Redis, relay: Relay) -> N
             Careful(client).seats()
 
 
-def test_the_port_of_the_relay_is_its_own(relay: Relay) -> None:
-    assert urlsplit(f"redis://{relay.name}").port == relay.port
+@pytest.mark.parametrize("kind", [Careful, Obliging])
+def test_many_sales_at_once_sell_what_is_there(near: Redis, kind: type[Careful | Obliging]) -> None:
+    near.set(SEATS, 50)
+    offices = [kind(near) for _ in range(8)]
+    for office in offices:
+        assert office.seats() == 50
+    with ThreadPoolExecutor(8) as pool:
+        sold = list(pool.map(lambda number: offices[number % 8].sell(), range(200)))
+    assert (sold.count("sold"), kind(near).seats()) == (50, 0)
+
+
+def test_a_refusal_does_not_mean_that_nothing_happened(near: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The question arrives, and the answer is lost: one refuses a seat that is sold, the other sells it twice."""
+    decr = near.decr
+
+    def lost(name: str) -> None:
+        decr(name)
+        raise RedisTimeoutError
+
+    near.set(SEATS, 1)
+    careful, obliging = Careful(near), Obliging(near)
+    assert obliging.seats() == 1
+    monkeypatch.setattr(near, "decr", lost)
+    with pytest.raises(RefusedError):
+        careful.sell()
+    assert careful.seats() == 0
+    near.set(SEATS, 1)
+    assert obliging.sell() == "sold"
+    assert obliging.reconcile() == -1
 
 
 def test_an_obliging_office_without_a_last_answer_says_none(near: Redis, relay: Relay) -> None:

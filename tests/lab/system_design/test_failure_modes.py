@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from email.message import Message
 from functools import partial
+from io import BytesIO
 from itertools import islice
 from random import Random
 from threading import Event
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
 
 import pytest
 
 from lab.asynchronous.upstream import ask, running
+from lab.system_design import failure_modes
 from lab.system_design.failure_modes import (
     Breaker,
     Bulkhead,
     GaveUpError,
     LastGood,
+    NoAnswerError,
     NoPlaceError,
     NotAskedError,
+    ask_in_time,
     delay,
     retry,
     wrong_retry,
@@ -44,8 +49,8 @@ def silent() -> Iterator[Upstream]:
 
 
 def test_a_timeout_gives_the_thread_back(silent: Upstream) -> None:
-    with pytest.raises(TimeoutError):
-        ask(f"{silent.url}/held/ama", timeout=SHORT)
+    with pytest.raises(NoAnswerError):
+        ask_in_time(f"{silent.url}/held/ama", SHORT)
     silent.arrived(1)
     assert not silent.done, "the service works on for somebody who has gone"
     silent.release("ama")
@@ -58,17 +63,17 @@ def test_retries_multiply(silent: Upstream, record: Recorder) -> None:
     counts = []
     before = 0
     for layers in (0, 1, 2, 3):
-        call: Callable[[], str] = partial(ask, f"{silent.url}/held/ama", timeout=SHORT)
+        call: Callable[[], str] = partial(ask_in_time, f"{silent.url}/held/ama", SHORT)
         for _ in range(layers):
             call = partial(wrong_retry, call)
-        with pytest.raises(OSError, match="timed out"):
+        with pytest.raises(NoAnswerError, match="no answer"):
             call()
         silent.arrived(before + 3**layers)
         counts.append(len(silent.seen) - before)
         before = len(silent.seen)
         lines.append(f"| {layers} | {counts[-1]} |")
     assert counts == [1, 3, 9, 27]
-    call = partial(ask, f"{silent.url}/held/ama", timeout=SHORT)
+    call = partial(ask_in_time, f"{silent.url}/held/ama", SHORT)
     for _ in range(3):
         call = partial(retry, call, lambda _: None)
     with pytest.raises(GaveUpError):
@@ -84,7 +89,7 @@ def test_a_retry_helps_when_the_failure_was_short() -> None:
 
     def call() -> str:
         if len(told) < 2:  # the first two attempts fail
-            raise ConnectionResetError
+            raise NoAnswerError
         return "here"
 
     assert retry(call, told.append) == "here"
@@ -92,15 +97,55 @@ def test_a_retry_helps_when_the_failure_was_short() -> None:
     assert wrong_retry(lambda: "here") == "here"
 
 
-def test_jitter_spreads_a_herd(record: Recorder) -> None:
+def test_the_delay_is_a_random_part_of_a_span_that_doubles() -> None:
     chance = Random(2026)  # noqa: S311  (a simulation, no secret)
-    lines = ["| Attempt | Same delay for all | With jitter |", "| ---: | ---: | ---: |"]
-    for attempt in (3, 5, 7):
-        slots = Counter(int(delay(attempt, chance) * 10) for _ in range(1000))
-        most = max(slots.values())
-        assert most < 3 * 1000 / min(100, 2**attempt), "at most ten seconds are shared out"
-        lines.append(f"| {attempt} | 1,000 | {most} |")
-    record("failure_modes_jitter.md", "\n".join(lines))
+    for attempt, span in ((1, 0.2), (3, 0.8), (7, 10), (20, 10)):
+        delays = [delay(attempt, chance) for _ in range(1000)]
+        assert 0 <= min(delays) < 0.1 * span
+        assert 0.9 * span < max(delays) <= span
+
+
+def test_an_answer_that_says_no_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def says(code: int) -> None:
+        def answer(*_: object, **__: object) -> str:
+            raise HTTPError("http://service/", code, "no", Message(), BytesIO())
+
+        monkeypatch.setattr(failure_modes, "ask", answer)
+
+    says(404)
+    breaker = Breaker(failures=1, pause=5)
+    pauses: list[int] = []
+    for _ in range(2):  # neither does the breaker open, nor is it tried again
+        with pytest.raises(HTTPError) as caught:
+            retry(lambda: breaker.call(lambda: ask_in_time("/", SHORT)), pauses.append)
+        caught.value.close()
+    assert pauses == []
+    says(503)
+    with pytest.raises(NoAnswerError, match="status 503"):
+        ask_in_time("/", SHORT)
+
+
+def test_retry_around_breaker_around_bulkhead(silent: Upstream) -> None:
+    breaker, bulkhead = Breaker(failures=3, pause=5), Bulkhead(1)
+
+    def call() -> str:
+        return retry(
+            lambda: breaker.call(lambda: bulkhead.call(lambda: ask_in_time(f"{silent.url}/held/ama", SHORT))),
+            lambda _: None,
+        )
+
+    with pytest.raises(GaveUpError, match="3 attempts") as caught:
+        call()
+    assert str(caught.value.__cause__) == "no answer"
+    silent.arrived(3)
+    with pytest.raises(NotAskedError):  # open by now, and a refusal is not tried again
+        call()
+    assert len(silent.seen) == 3
+    breaker = Breaker(failures=1, pause=5)
+    with pytest.raises(NoPlaceError):
+        breaker.call(lambda: Bulkhead(0).call(lambda: "here"))
+    with pytest.raises(NotAskedError):  # a full bulkhead counts as a failure
+        breaker.call(lambda: "here")
 
 
 def test_a_breaker_asks_three_times_and_then_now_and_then(silent: Upstream, record: Recorder) -> None:
@@ -114,11 +159,11 @@ def test_a_breaker_asks_three_times_and_then_now_and_then(silent: Upstream, reco
         for _ in range(times):
             try:
                 seen.append(
-                    breaker.call(partial(ask, f"{silent.url}/{path}", timeout=SHORT if "held" in path else LATER))
+                    breaker.call(partial(ask_in_time, f"{silent.url}/{path}", SHORT if "held" in path else LATER))
                 )
             except NotAskedError:
                 seen.append("not asked")
-            except OSError:
+            except NoAnswerError:
                 seen.append("no answer")
         assert seen == expected
         silent.arrived(arrived)
@@ -135,7 +180,7 @@ def test_a_breaker_asks_three_times_and_then_now_and_then(silent: Upstream, reco
 def test_while_one_tries_the_others_do_not() -> None:
     now = [0.0]
     breaker = Breaker(failures=1, pause=5, clock=lambda: now[0])
-    with pytest.raises(ConnectionError):
+    with pytest.raises(NoAnswerError):
         breaker.call(_fail)
     now[0] = 6.0
 
@@ -148,7 +193,7 @@ def test_while_one_tries_the_others_do_not() -> None:
 
 
 def _fail() -> str:
-    raise ConnectionError
+    raise NoAnswerError
 
 
 def test_a_slow_service_takes_the_threads_of_everybody(silent: Upstream, record: Recorder) -> None:
@@ -186,5 +231,5 @@ def test_a_slow_service_takes_the_threads_of_everybody(silent: Upstream, record:
 
 def test_the_last_good_answer_says_that_it_is_old(silent: Upstream) -> None:
     quotes = LastGood("nothing yet")
-    assert quotes.call(partial(ask, f"{silent.url}/0/first", LATER)) == ("first", "fresh")
-    assert quotes.call(partial(ask, f"{silent.url}/held/second", SHORT)) == ("first", "as of earlier")
+    assert quotes.call(partial(ask_in_time, f"{silent.url}/0/first", LATER)) == ("first", "fresh")
+    assert quotes.call(partial(ask_in_time, f"{silent.url}/held/second", SHORT)) == ("first", "as of earlier")

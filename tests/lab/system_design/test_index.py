@@ -19,8 +19,8 @@ def test_the_way_from_one_server_to_many(record: Recorder) -> None:
             source,
             title="From one server to many",
             description="Seven steps, each with its reason: everything on one machine; more processes when "
-            "the processor is full; the database apart when they fight for memory; two machines and a balancer when "
-            "one machine must not be all; a cache and workers when the database is full; a replica when it is full of "
-            "reads in spite of the cache; several databases when it is full of writes.",
+            "the processor is full; the database on its own machine when memory runs short; two machines and a "
+            "balancer when a machine may die; a cache and workers when the database is too busy; a replica when too "
+            "many reads are left; several databases when there are too many writes.",
         ),
     )

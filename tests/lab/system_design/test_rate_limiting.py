@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from functools import partial
 from importlib.metadata import version
 from itertools import count
@@ -17,11 +16,11 @@ from redis import Redis
 
 from lab.system_design import rate_limiting_samples
 from lab.system_design.load_balancing import balancing
-from lab.system_design.rate_limiting import fixed_window, sliding_log, token_bucket, wrong_window
+from lab.system_design.rate_limiting import SLIDING_LOG, fixed_window, sliding_log, token_bucket, wrong_window
 from scripts import services
 from scripts.services import Unavailable
 from tests.lab.serving import GUNICORN, serve
-from tests.lab.system_design.behind import SERVED, Visitor, name
+from tests.lab.system_design.behind import SERVED, Visitor, together
 from tests.recording.chart import Measurement
 
 if TYPE_CHECKING:
@@ -93,12 +92,37 @@ def test_the_limits_let_again_later(store: Redis) -> None:
         assert hours_later == [True] * LIMIT + [False], f"{title}: nobody saves up more than the limit"
 
 
+@pytest.mark.services
 def test_keys_expire(store: Redis) -> None:
     before = set(store.keys("limit:*"))
     for allow in limits(store).values():
         allow(0.0)
-    for key in set(store.keys("limit:*")) - before:
+    keys = set(store.keys("limit:*")) - before
+    assert len(keys) == 3
+    for key in keys:
         assert 0 < store.ttl(key) <= 2 * PERIOD
+
+
+@pytest.mark.services
+def test_a_clock_that_is_late_fills_no_bucket(store: Redis) -> None:
+    """Two machines, whose clocks differ by six seconds, ask in turn: a token drops in once, not at each turn."""
+    who = client()
+    asked = [token_bucket(store, who, LIMIT, LIMIT / PERIOD, now) for now in [30.0, 36.0] * LIMIT]
+    assert asked.count(True) == LIMIT + 1
+
+
+@pytest.mark.services
+def test_a_log_counts_a_name_once(store: Redis) -> None:
+    who = client()
+    assert all(sliding_log(store, who, LIMIT, PERIOD, 0.0, "the same") for _ in range(2 * LIMIT))
+
+
+@pytest.mark.services
+def test_redis_py_sends_the_hash_of_a_registered_script(store: Redis) -> None:
+    script, who = store.register_script(SLIDING_LOG), f"limit:{client()}"
+    before = store.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0)
+    assert [script([who], [0.0, PERIOD, 1, number]) for number in range(2)] == [1, 0]
+    assert store.info("commandstats")["cmdstat_evalsha"]["calls"] >= before + 2
 
 
 class Slow:
@@ -138,13 +162,9 @@ def test_two_processes_count_twice(academy: None, valkey: BaseCache, record: Rec
     lines = ["| Twelve requests, a limit of five, two processes | 200 | 429 |", "| --- | ---: | ---: |"]
     counts = []
     for title, url in {"counted in each process": "locmemcache://", "counted on Valkey": shared}.items():
-        with ExitStack() as stack:
-            options = {**SERVED, "CACHE_URL": url}
-            servers = [
-                stack.enter_context(serve(*GUNICORN, urls="lab.system_design.rate_limiting_samples", **options))
-                for _ in range(2)
-            ]
-            balancer = stack.enter_context(balancing(*map(name, servers)))
+        options = {**SERVED, "CACHE_URL": url}
+        servers = [serve(*GUNICORN, urls="lab.system_design.rate_limiting_samples", **options) for _ in range(2)]
+        with together(*servers) as names, balancing(*names) as balancer:
             seen = [Visitor(balancer.url).ask("/limited/").status for _ in range(12)]
         counts.append((seen.count(200), seen.count(429)))
         lines.append(f"| {title} | {counts[-1][0]} | {counts[-1][1]} |")
@@ -154,7 +174,7 @@ def test_two_processes_count_twice(academy: None, valkey: BaseCache, record: Rec
     assert ask == [200] * 5 + [429]
 
 
-def memory(store: Redis) -> dict[str, float]:
+def memory(store: Redis) -> dict[str, int]:
     """Return how many bytes a client takes that has asked a thousand times within a minute."""
     numbers = count()
     ways: dict[str, Callable[[str], bool]] = {
@@ -162,12 +182,12 @@ def memory(store: Redis) -> dict[str, float]:
         "sliding log": lambda who: sliding_log(store, who, 1000, PERIOD, 0.0, str(next(numbers))),
         "token bucket": lambda who: token_bucket(store, who, 1000, 1000 / PERIOD, 0.0),
     }
-    taken = {}
+    taken: dict[str, int] = {}
     for title, ask in ways.items():
         who = client()
         assert all(ask(who) for _ in range(1000))
         (key,) = store.keys(f"limit:{who}*")
-        taken[title] = float(store.memory_usage(key, samples=0) or 0)
+        taken[title] = store.memory_usage(key, samples=0) or 0
     return taken
 
 
@@ -183,7 +203,7 @@ def test_the_log_remembers_every_request(
             x="way",
             y="memory on Valkey (bytes)",
             versions={"Valkey": str(store.info("server")["valkey_version"]), "redis-py": version("redis")},
-            bars=memory(store),
+            bars={**memory(store)},
         )
 
     for bars in (measured("rate_limiting.json", measure).bars, memory(store)):

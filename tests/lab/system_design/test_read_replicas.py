@@ -19,7 +19,7 @@ from django.test import RequestFactory
 
 from lab import environment
 from lab.academy.models import Course, Tag
-from lab.system_design.read_replicas import Router, WrongRouter, behind, read_your_writes, wrote
+from lab.system_design.read_replicas import SECONDS, Router, WrongRouter, behind, read_your_writes, wrote
 from scripts import services
 from scripts.services import PostgreSQL, Unavailable, launch, stop_process
 
@@ -166,6 +166,7 @@ def visit(number: int) -> list[str]:
     stopped()
     answer = view(ask.post("/", {"seats": number}))
     for name, cookie in answer.cookies.items():
+        assert cookie["max-age"] == SECONDS
         ask.cookies[name] = cookie.value
     shown = [view(ask.get("/")).content.decode(), view(RequestFactory().get("/")).content.decode()]
     catch_up()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +12,7 @@ from lab.system_design import stateless_samples as samples
 from lab.system_design.load_balancing import Balancer, balancing
 from scripts import services
 from tests.lab.serving import GUNICORN, serve
-from tests.lab.system_design.behind import SERVED, Visitor, name
+from tests.lab.system_design.behind import SERVED, Visitor, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,20 +31,11 @@ IN_MEMORY = {"SERVED_SESSIONS": "django.contrib.sessions.backends.cache", "CACHE
 @contextmanager
 def two(*folders: Path, **variables: str) -> Iterator[Balancer]:
     """Two gunicorn processes of the lab, each with a folder for files, behind a balancer that takes turns."""
-    with ExitStack() as stack:
-        urls = [
-            stack.enter_context(
-                serve(
-                    *GUNICORN,
-                    urls="lab.system_design.stateless_samples",
-                    **SERVED,
-                    SERVED_FILES=str(folder),
-                    **variables,
-                )
-            )
-            for folder in folders
-        ]
-        yield stack.enter_context(balancing(*map(name, urls)))
+    urls = "lab.system_design.stateless_samples"
+    options = {**SERVED, **variables}
+    servers = [serve(*GUNICORN, urls=urls, SERVED_FILES=str(folder), **options) for folder in folders]
+    with together(*servers) as names, balancing(*names) as balancer:
+        yield balancer
 
 
 def story(balancer: Balancer, *asked: tuple[str, str | None]) -> list[str]:
@@ -73,12 +64,7 @@ def test_what_a_process_keeps_is_lost_at_every_second_request(academy: None, tmp
         essays = story(balancer, *ESSAY)
         letters = story(balancer, *[("/wrong/midnight/", None)] * 2)
     assert [line.split()[-1] for line in tickets] == ["1", "1", "2", "2", "3", "3"]
-    assert [line.split()[-1] for line in sessions] == [
-        "django",
-        "nothing",
-        "nothing",
-        "nothing",
-    ]  # its cookie was deleted
+    assert [line.split()[-1] for line in sessions] == ["django", *["nothing"] * 3], "the cookie was deleted"
     assert [line.split()[4] for line in essays] == ["200", "404", "200", "404"]
     assert [line.split()[-2:] for line in letters] == [["10", "letters"]] * 2
     record("stateless_tickets_wrong.txt", "\n".join(tickets))

@@ -24,11 +24,8 @@ def sign_up(form: Form) -> None:
     )
     course, new = Course.objects.get_or_create(
         slug=slugify(form["course"]),
-        defaults={
-            "title": form["course"],
-            "starts_on": form["starts_on"],
-            "ends_on": form["ends_on"],
-        },
+        title=form["course"],
+        defaults={"starts_on": form["starts_on"], "ends_on": form["ends_on"]},
     )
     if new:
         names = {name.strip() for name in form["tags"].split(",")} - {""}

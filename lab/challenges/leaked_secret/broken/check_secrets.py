@@ -1,4 +1,4 @@
-"""Look for keys of the academy in a repository. The pipeline stops when one is found."""
+"""Look for keys of the academy in a repository, and stop the pipeline at one."""
 
 from __future__ import annotations
 

@@ -49,8 +49,8 @@ class CardSerializer(serializers.ModelSerializer):
     def get_longest(self, course: Course) -> dict[str, Any] | None:
         """Return the longest lesson, of two the first."""
         # all() is answered from what was prefetched; order_by() would ask again.
-        lessons = sorted(course.lessons.all(), key=lambda one: -one.minutes)
-        return LessonSerializer(lessons[0]).data if lessons else None
+        lesson = max(course.lessons.all(), key=lambda one: one.minutes, default=None)
+        return LessonSerializer(lesson).data if lesson else None
 
 
 class Catalog(generics.ListAPIView):
