@@ -103,9 +103,7 @@ LOGGING = {
             "formatter": "json",
         }
     },
-    "loggers": {
-        "academy": {"handlers": ["console"], "level": "INFO", "propagate": False}
-    },
+    "root": {"handlers": ["console"], "level": "INFO"},
 }
 # --8<-- [end:filter]
 
@@ -127,7 +125,7 @@ def forget(**_: object) -> None:
 
 
 def configure(**_: object) -> None:
-    """Let a worker log as the site does, after Celery has set up its own log."""
+    """Let a worker log as the site does, in place of what Celery has set up."""
     dictConfig(LOGGING)
 
 

@@ -50,13 +50,13 @@ TRACEPARENT = f"00-{CALLER}-b7ad6b7169203331-01"
 
 
 @contextmanager
-def written() -> Iterator[io.StringIO]:
-    """Collect what the configuration of the page writes."""
+def written(name: str = "academy") -> Iterator[io.StringIO]:
+    """Collect what the handler of the page writes for a logger."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.addFilter(WithTrace())
     handler.setFormatter(JsonLines())
-    logger = logging.getLogger("academy")
+    logger = logging.getLogger(name)
     before = logger.level
     logger.addHandler(handler)
     logger.setLevel("INFO")
@@ -137,6 +137,15 @@ def test_synchronous_code_has_the_id_too(academy: None, routes: None) -> None:
     assert trace_id.get() == "-"
 
 
+@pytest.mark.django_db
+def test_the_line_about_a_failed_request_has_the_id(routes: None) -> None:
+    client = Client(raise_request_exception=False)
+    with written("django.request") as stream:
+        answer = client.get("/courses/nothing/seats/", headers={"traceparent": TRACEPARENT})
+    assert answer.status_code == 500
+    assert json.loads(stream.getvalue())["trace"] == CALLER
+
+
 @pytest.mark.parametrize(
     "header",
     ["", "nonsense", TRACEPARENT.upper(), f"{TRACEPARENT}\n", f"00-{'0' * 32}-b7ad6b7169203331-01"],
@@ -164,15 +173,16 @@ def test_what_the_worker_does_with_the_id() -> None:
 
 
 def test_the_configuration_is_one_that_logging_takes() -> None:
-    logger = logging.getLogger("academy")
-    before = list(logger.handlers), logger.level, logger.propagate
+    root = logging.getLogger()
+    before = list(root.handlers), root.level
     try:
         configure()
-        handler = next(handler for handler in logger.handlers if handler not in before[0])
+        [handler] = root.handlers
         assert isinstance(handler.formatter, JsonLines)
+        assert [type(one) for one in handler.filters] == [WithTrace]
     finally:
-        logger.handlers[:], _, logger.propagate = before
-        logger.setLevel(before[1])
+        root.handlers[:] = before[0]
+        root.setLevel(before[1])
 
 
 # What never to log
