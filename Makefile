@@ -11,8 +11,13 @@ PORT ?= 8000
 ONLY ?= lab
 BIN := .venv/bin
 
+PYTEST = $(BIN)/python -m pytest -q -n auto --dist loadfile
+COVERED = $(BIN)/coverage run -m pytest -q -n auto --dist loadfile
+
 export NO_MKDOCS_2_WARNING := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Tests wait for servers and browsers: one process more than cores keeps the cores busy.
+export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell expr $$(nproc) + 1)
 export PYTHON
 
 .PHONY: help serve lab build check test next academy record measure challenge proof lock glossary pictures format
@@ -48,17 +53,17 @@ check: ## Find the mistakes that can be found in seconds
 	@$(BIN)/typos
 	@$(BIN)/rumdl check --quiet .
 	@$(BIN)/shellcheck scripts/*.sh .ci/run
-	@$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not browser and not slow and not services"
+	@$(PYTEST) -m "not browser and not slow and not services"
 
 test: ## Run everything
 	@scripts/install.sh tests graphene managers system
 	@date +%s > .venv/started
-	@$(MAKE) --no-print-directory check
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -q -n auto --dist loadfile tests/lab
+	@$(MAKE) --no-print-directory check PYTEST="$(COVERED)"
+	@$(COVERED) -m "browser or slow or services" tests/lab
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/python -m scripts.proof --coverage
-	@$(BIN)/python -m pytest -q -n auto --dist loadfile --ignore tests/lab -m "browser or slow or services"
+	@$(PYTEST) -m "browser or slow or services" --ignore tests/lab
 	@echo "make test took $$(($$(date +%s) - $$(cat .venv/started))) seconds"
 
 next: ## Run the lab's and the pages' tests on the current Django release (Python 3.12 or newer)
@@ -67,11 +72,11 @@ next: ## Run the lab's and the pages' tests on the current Django release (Pytho
 
 academy: ## Run the tests of the shared domain alone, for example on the MySQL of TEST_MYSQL_URL
 	@scripts/install.sh tests
-	@$(BIN)/python -m pytest -q -n auto --dist loadfile tests/lab/academy tests/lab/test_run.py
+	@$(PYTEST) tests/lab/academy tests/lab/test_run.py
 
 record: ## Record anew what the tests of the lab make   (ONLY=lab/django_app)
 	@scripts/install.sh tests graphene managers servers
-	@$(BIN)/python -m pytest -q -n auto --dist loadfile --regen-all $(ONLY:lab%=tests/lab%)
+	@$(PYTEST) --regen-all $(ONLY:lab%=tests/lab%)
 	@$(BIN)/python -m scripts.proof --touched
 
 measure: ## Measure anew and draw the chart   (NAME=bulk; without it: the names)

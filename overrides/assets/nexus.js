@@ -2,11 +2,11 @@
 {
   const search = document.getElementById("__search")
   const drawer = document.getElementById("__drawer")
+  const query = document.querySelector("[data-md-component=search-query]")
   const menu = document.querySelector("header [for=__drawer]")
 
-  // The theme asks for the search index on every full page load. Hold the request back until the
-  // reader turns to search, or comes from a search result with words to highlight. If a later
-  // theme asks in another way, the index is fetched at once again, and nothing breaks.
+  // The theme asks for the search index on every full page load. Hold the request back until the reader turns
+  // to search, or comes from a result with words to highlight. Should a theme ask otherwise, nothing breaks.
   const wanted = /[?&][qh]=/.test(location.search)
     ? Promise.resolve()
     : new Promise((resolve) => search.addEventListener("change", resolve, { once: true }))
@@ -17,10 +17,8 @@
       this.send = (body) => wanted.then(() => send.call(this, body))
   }
 
-  // The theme looks at the search field when a key goes up. A paste by menu or on a phone has no key.
-  document.querySelector("[data-md-component=search-query]").addEventListener("input", (event) => {
-    event.target.dispatchEvent(new Event("keyup"))
-  })
+  // The theme searches when a key goes up. A paste from a menu has no key.
+  query.addEventListener("input", () => query.dispatchEvent(new Event("keyup")))
 
   // The drawer is a check box with labels: say whether it is open, and close it with Escape.
   drawer.addEventListener("change", () => menu.setAttribute("aria-expanded", drawer.checked))
@@ -32,7 +30,7 @@
       menu.focus()
     } else if (event.key === "k" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault()
-      document.querySelector("[data-md-component=search-query]").focus()
+      query.focus()
     } else if (event.key === " " && label) {
       event.preventDefault()
       label.click()

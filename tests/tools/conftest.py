@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from posixpath import dirname, join, normpath
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 PARTS = (".ci", ".github", "docs", "includes", "lab", "overrides", "scripts", "tests")
 WHOLE = {"index.md", "concepts/caching/index.md"}
+KEPT = {"about/glossary.md"}  # scripts/glossary.py writes it
 IGNORED = shutil.ignore_patterns("__pycache__", "db.sqlite3", "staticfiles")
 
 
@@ -35,10 +37,16 @@ class Copy:
             (root / folder).symlink_to(ROOT / folder)
 
     def shorten(self) -> Copy:
-        """Leave all but two pages no more than their front matter and headings: the rest takes most of a build."""
+        """Leave two pages, and of their neighbors and of the maps the headings: the rest takes most of a build."""
         docs = self.root / "docs"
+        links = {path: re.findall(r"\]\(([^)#]+\.md)", (docs / path).read_text(encoding="utf-8")) for path in WHOLE}
+        linked = {normpath(join(dirname(path), link)) for path, found in links.items() for link in found}
         for page in docs.rglob("*.md"):
-            if page.relative_to(docs).as_posix() not in WHOLE:
+            path = page.relative_to(docs).as_posix()
+            if path not in linked | KEPT and page.name != "index.md":
+                page.unlink()
+                self.edit("mkdocs.yml", self.line("mkdocs.yml", f" {path}\n"), "")
+            elif path not in WHOLE:
                 _, front, body = page.read_text(encoding="utf-8").split("---\n", 2)
                 lines = zip(body.splitlines(), blank_code(body).splitlines(), strict=True)
                 headings = [line for line, blank in lines if re.match("#+ ", blank)]
@@ -51,6 +59,11 @@ class Copy:
         text = file.read_text(encoding="utf-8")
         assert old in text, f"{path} holds no {old!r}"
         file.write_text(text.replace(old, new, 1) if old else text + new, encoding="utf-8")
+
+    def line(self, path: str, wanted: str) -> str:
+        """Return the first line of a file that holds a text."""
+        lines = (self.root / path).read_text(encoding="utf-8").splitlines(keepends=True)
+        return next(line for line in lines if wanted in line)
 
     def line_of(self, path: str, wanted: str) -> int:
         """Return the number of the first line of a file that holds a text."""

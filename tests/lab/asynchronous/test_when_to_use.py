@@ -222,7 +222,7 @@ def largest() -> psutil.Process:
 
 def running_server(process: psutil.Process) -> bool:
     """Say whether this is gunicorn or Uvicorn."""
-    return bool({"gunicorn", "uvicorn"} & set(process.cmdline()))
+    return any(name in " ".join(process.cmdline()) for name in ("gunicorn", "uvicorn"))  # or its title says so
 
 
 async def held(upstream: Upstream, url: str, number: int, worker: psutil.Process) -> int:

@@ -43,7 +43,7 @@ def test_the_recipe_of_check(record: Recorder) -> None:
     installs, tools = lines[:1], [line for line in lines[1:] if line not in ours]
     assert "install" in installs[0]
     assert (len(ours), len(tools)) == (4, 7)
-    assert "pytest" in lines[-1], "the tests come last"
+    assert "PYTEST" in lines[-1], "the tests come last"
 
 
 def test_the_hosted_machine_types_the_same_commands() -> None:
