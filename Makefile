@@ -12,7 +12,6 @@ ONLY ?= lab
 BIN := .venv/bin
 
 PYTEST = $(BIN)/python -m pytest -q -n auto --dist loadfile
-COVERED = $(BIN)/coverage run -m pytest -q -n auto --dist loadfile
 
 export NO_MKDOCS_2_WARNING := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -53,14 +52,14 @@ check: ## Find the mistakes that can be found in seconds
 	@$(BIN)/typos
 	@$(BIN)/rumdl check --quiet .
 	@$(BIN)/shellcheck scripts/*.sh .ci/run
-	@$(PYTEST) -m "not browser and not slow and not services"
+	@$(PYTEST) -m "not browser and not slow and not services" $(TESTS)
 
 test: ## Run everything
 	@scripts/install.sh tests graphene managers system
 	@date +%s > .venv/started
+	@$(MAKE) --no-print-directory check TESTS="--ignore tests/lab"
 	@$(BIN)/coverage erase
-	@$(MAKE) --no-print-directory check PYTEST="$(COVERED)"
-	@$(COVERED) -m "browser or slow or services" tests/lab
+	@$(BIN)/coverage run -m pytest -q -n auto --dist loadfile tests/lab
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/python -m scripts.proof --coverage
 	@$(PYTEST) -m "browser or slow or services" --ignore tests/lab

@@ -10,4 +10,4 @@ check:
 	@$(BIN)/typos
 	@$(BIN)/rumdl check --quiet .
 	@$(BIN)/shellcheck scripts/*.sh .ci/run
-	@$(PYTEST) -m "not browser and not slow and not services"
+	@$(PYTEST) -m "not browser and not slow and not services" $(TESTS)

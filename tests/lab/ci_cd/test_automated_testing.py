@@ -85,7 +85,7 @@ def test_what_make_check_runs(record: Recorder) -> None:
         text=True,
         check=True,
     )
-    lines = [line.replace("bin/", "") for line in done.stdout.splitlines() if line.startswith("bin/")]
+    lines = [line.replace("bin/", "").rstrip() for line in done.stdout.splitlines() if line.startswith("bin/")]
     assert "pytest" in lines[-1]
     assert lines.index("mypy --no-error-summary") < len(lines) - 1
     record("automated_testing_check.txt", "\n".join(lines))
