@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import secrets
 from contextlib import ExitStack, closing
 from functools import partial
@@ -24,7 +25,7 @@ from scripts import services
 from scripts.pages import ROOT
 from scripts.services import Unavailable
 from tests import databases
-from tests.lab import workers
+from tests.lab import asyncio_log, workers
 from tests.lab.people import People
 from tests.recording import exchange as exchanges
 from tests.recording import session as sessions
@@ -164,6 +165,15 @@ def worker(broker: str, tmp_path: Path) -> Callable[..., AbstractContextManager[
     As in ``with worker("lab.message_queues.delivery", concurrency=2) as running``; see ``workers.work``.
     """
     return partial(workers.work, broker=broker, folder=tmp_path)
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """What asyncio logs."""
+    handler = asyncio_log.Lines()
+    logging.getLogger("asyncio").addHandler(handler)
+    yield handler.lines
+    logging.getLogger("asyncio").removeHandler(handler)
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ AXE = """([context, options]) => {
 }"""
 
 # What stands around the article is the same on the pages of a section: it is looked at on their maps alone.
-MAPS = {"", "404.html"} | {path for path in PATHS if (ROOT / "docs" / path / "index.md").exists()}
+MAPS = {"404.html"} | {path for path in PATHS if (ROOT / "docs" / path / "index.md").exists()}
 FRAME = [".md-header", ".md-tabs", ".md-sidebar", ".md-footer"]
 
 # The other rules see the same page in the second scheme. The enhanced contrast is off unless its tag is named.

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +15,7 @@ from http.client import HTTPConnection
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import psutil
@@ -30,6 +28,7 @@ from lab.asynchronous.upstream import ask as fetch
 from lab.asynchronous.upstream import running
 from scripts.pages import ROOT
 from tests.lab.asynchronous.asgi import ask
+from tests.lab.asyncio_log import shortened
 from tests.lab.marks import recorded_on_5_2
 from tests.lab.serving import UVICORN, serve
 from tests.recording.chart import Measurement
@@ -94,27 +93,6 @@ def test_computing_computes() -> None:
 # Finding it
 
 
-class Lines(logging.Handler):
-    """Collects what is logged."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line."""
-        self.lines.append(record.getMessage())
-
-
-@pytest.fixture
-def logged() -> Any:
-    """What asyncio logs."""
-    handler = Lines()
-    logging.getLogger("asyncio").addHandler(handler)
-    yield handler.lines
-    logging.getLogger("asyncio").removeHandler(handler)
-
-
 async def grade() -> None:
     """Hold the loop for longer than debug mode takes without a word."""
     time.sleep(0.12)
@@ -123,15 +101,6 @@ async def grade() -> None:
 async def grading() -> None:
     """Start a task with a name."""
     await asyncio.create_task(grade(), name="grade")
-
-
-def shortened(line: str) -> str:
-    """Return a line of asyncio's log without the places and the times of one machine."""
-    line = re.sub(r"(/[\w.-]+)+/(django/|tests/)", r"\2", line)
-    line = re.sub(r"(\w+\.py):\d+", r"\1:…", line)
-    line = re.sub(r" (wait_for|cb)=.* created at \S+?> took", "> took", line)
-    line = re.sub(r" created at \S+?> took", "> took", line)
-    return re.sub(r"took [\d.]+ seconds", "took … seconds", re.sub(r"Task-\d+", "Task-…", line))
 
 
 @recorded_on_5_2("the task that serves a request is another one")

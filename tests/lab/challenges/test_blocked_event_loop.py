@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
-import logging
 import os
 import re
 import signal
@@ -25,6 +24,7 @@ from lab.challenges.blocked_event_loop.fixed import views_sync
 from scripts.pages import ROOT
 from scripts.services import free_port
 from tests.lab.asynchronous.asgi import ask
+from tests.lab.asyncio_log import shortened
 from tests.lab.marks import recorded_on_5_2
 from tests.lab.production import PRODUCTION
 from tests.lab.serving import wait
@@ -234,36 +234,6 @@ def test_gunicorn_takes_one_signal_and_leaves_another(tmp_path: Path) -> None:
         faulthandler.unregister(signal.SIGRTMIN)
         stacks.seek(0)
         assert " in test_gunicorn_takes_one_signal_and_leaves_another\n" in stacks.read()
-
-
-class Lines(logging.Handler):
-    """Collects what is logged."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line."""
-        self.lines.append(record.getMessage())
-
-
-@pytest.fixture
-def logged() -> Iterator[list[str]]:
-    """What asyncio logs."""
-    handler = Lines()
-    logging.getLogger("asyncio").addHandler(handler)
-    yield handler.lines
-    logging.getLogger("asyncio").removeHandler(handler)
-
-
-def shortened(line: str) -> str:
-    """Return a line of asyncio's log without the places and the times of one machine."""
-    line = re.sub(r"(/[\w.-]+)+/(django/|tests/)", r"\2", line)
-    line = re.sub(r"(\w+\.py):\d+", r"\1:…", line)
-    line = re.sub(r" (wait_for|cb)=.* created at \S+?> took", "> took", line)
-    line = re.sub(r" created at \S+?> took", "> took", line)
-    return re.sub(r"took [\d.]+ seconds", "took … seconds", re.sub(r"Task-\d+", "Task-…", line))
 
 
 @recorded_on_5_2("the task that serves a request is another one")

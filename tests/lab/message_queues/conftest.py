@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from kombu.connection import Connection
 
 from lab.asynchronous.upstream import Upstream, running
 
@@ -17,3 +18,10 @@ def printer() -> Iterator[Upstream]:
     """The print shop: it prints what a test releases."""
     with running() as service:
         yield service
+
+
+@pytest.fixture
+def connection(rabbitmq: str) -> Iterator[Connection]:
+    """A connection to RabbitMQ."""
+    with Connection(rabbitmq) as connection:
+        yield connection

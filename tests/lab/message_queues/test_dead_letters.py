@@ -38,12 +38,6 @@ pytestmark = pytest.mark.services
 
 
 @pytest.fixture
-def connection(rabbitmq: str) -> Iterator[Connection]:
-    with Connection(rabbitmq) as connection:
-        yield connection
-
-
-@pytest.fixture
 def name(connection: Connection) -> Iterator[str]:
     """The name of a queue that nobody else uses."""
     name = f"nexus-{secrets.token_hex(4)}"

@@ -42,12 +42,6 @@ pytestmark = pytest.mark.services
 
 
 @pytest.fixture
-def connection(rabbitmq: str) -> Iterator[Connection]:
-    with Connection(rabbitmq) as connection:
-        yield connection
-
-
-@pytest.fixture
 def academy(connection: Connection) -> Iterator[str]:
     """The name of an exchange, with whose queues nobody else works."""
     name = f"nexus-{secrets.token_hex(4)}"
